@@ -1,0 +1,21 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The errors a user can cause. Each message gives the value, the limit and the fix."""
+
+__all__ = ["ConfigError", "GeLoc3rError", "ImageError", "WeightsError"]
+
+
+class GeLoc3rError(Exception):
+    """Base of every error that a user can cause; the commands print it without a traceback."""
+
+
+class ConfigError(GeLoc3rError):
+    """A setting has an unknown name, a wrong type or a value out of range."""
+
+
+class ImageError(GeLoc3rError):
+    """An image cannot be used: unreadable, empty, of a wrong type or size."""
+
+
+class WeightsError(GeLoc3rError):
+    """A weights file is missing, damaged, or of another network."""
