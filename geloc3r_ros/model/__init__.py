@@ -1,0 +1,8 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The network, in plain torch, and its weights files."""
+
+from geloc3r_ros.model.config import ModelConfig
+from geloc3r_ros.model.network import EncodedView, GeLoc3r
+
+__all__ = ["EncodedView", "GeLoc3r", "ModelConfig"]

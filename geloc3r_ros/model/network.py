@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The network that regresses the relative pose of two views.
+
+It is ReLoc3R's (Dong et al., CVPR 2025, arXiv 2412.08376, sections 3.1 and 3.2): a ViT encodes
+each view, a decoder lets the two views look at each other, a head reads a pose off each side.
+GeLoc3r (arXiv 2509.23038) changes how it is trained, not what runs.
+
+Shapes: B batch, H and W height and width in pixels, N = H W / patch_size^2 tokens, C channels.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from geloc3r_ros.errors import ImageError
+from geloc3r_ros.model.blocks import NORM_EPS, DecoderBlock, EncoderBlock
+from geloc3r_ros.model.config import ModelConfig
+from geloc3r_ros.model.pose_head import PoseHead, pose_from_raw
+from geloc3r_ros.model.rope import RotaryTable, rotary_table
+
+__all__ = ["EncodedView", "GeLoc3r"]
+
+
+class EncodedView(NamedTuple):
+    """Encoder tokens of a batch of views of one shape; good for any number of pairs."""
+
+    tokens: Tensor
+    """(B, N, C), row-major."""
+    grid: tuple[int, int]
+    """Rows and columns of tokens."""
+
+
+class PatchEmbed(nn.Module):
+    """Cut an image into patches and embed each as one token."""
+
+    def __init__(self, patch_size: int, dim: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(3, dim, patch_size, patch_size)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map an image (B, 3, H, W) to tokens (B, N, C) in row-major order."""
+        return self.proj(image).flatten(2).mT
+
+
+class GeLoc3r(nn.Module):
+    """Two views in, their relative pose out, in both directions.
+
+    ``.to(dtype)`` sets the precision of all but the pose head, which stays in float32.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.patch_embed = PatchEmbed(config.patch_size, config.encoder_dim)
+        self.enc_blocks = nn.ModuleList(
+            EncoderBlock(config.encoder_dim, config.encoder_heads)
+            for _ in range(config.encoder_depth)
+        )
+        self.enc_norm = nn.LayerNorm(config.encoder_dim, eps=NORM_EPS)
+        self.decoder_embed = nn.Linear(config.encoder_dim, config.decoder_dim)
+        self.dec_blocks = nn.ModuleList(
+            DecoderBlock(config.decoder_dim, config.decoder_heads)
+            for _ in range(config.decoder_depth)
+        )
+        self.dec_norm = nn.LayerNorm(config.decoder_dim, eps=NORM_EPS)
+        self.pose_head = PoseHead(config.decoder_dim, config.head_dim)
+
+    def encode(self, image: Tensor) -> EncodedView:
+        """Encode views.
+
+        Args:
+            image: RGB in [-1, 1], (B, 3, H, W), H and W multiples of the patch size.
+
+        Raises:
+            ImageError: if the shape is another.
+        """
+        patch = self.config.patch_size
+        if (
+            image.ndim != 4
+            or image.shape[1] != 3
+            or image.shape[2] % patch
+            or image.shape[3] % patch
+        ):
+            raise ImageError(
+                f"image has shape {tuple(image.shape)}; it must be (B, 3, H, W) "
+                f"with H and W multiples of {patch}: scale and crop it first"
+            )
+        grid = (image.shape[2] // patch, image.shape[3] // patch)
+        x = self.patch_embed(image.to(self.patch_embed.proj.weight.dtype))
+        table = self._table(grid, self.config.encoder_dim // self.config.encoder_heads)
+        for block in self.enc_blocks:
+            x = block(x, table)
+        return EncodedView(self.enc_norm(x), grid)
+
+    def encode_pair(self, image1: Tensor, image2: Tensor) -> tuple[EncodedView, EncodedView]:
+        """Encode two views (B, 3, H, W), in one batch where their shapes are equal."""
+        if image1.shape != image2.shape:
+            return self.encode(image1), self.encode(image2)
+        tokens, grid = self.encode(torch.cat((image1, image2)))
+        tokens1, tokens2 = tokens.chunk(2)
+        return EncodedView(tokens1, grid), EncodedView(tokens2, grid)
+
+    def decode_tokens(self, view1: EncodedView, view2: EncodedView) -> tuple[Tensor, Tensor]:
+        """Let two views look at each other: decoder tokens (B, N, C) of either side."""
+        head_size = self.config.decoder_dim // self.config.decoder_heads
+        table1, table2 = self._table(view1.grid, head_size), self._table(view2.grid, head_size)
+        if view1.grid == view2.grid:
+            # The weights of both sides are the same, so two sides are one batch of twice the size.
+            x = self.decoder_embed(torch.cat((view1.tokens, view2.tokens)))
+            for block in self.dec_blocks:
+                x = block(x, x.roll(len(x) // 2, 0), table1, table2)
+            x1, x2 = self.dec_norm(x).chunk(2)
+            return x1, x2
+        x1, x2 = self.decoder_embed(view1.tokens), self.decoder_embed(view2.tokens)
+        for block in self.dec_blocks:
+            x1, x2 = block(x1, x2, table1, table2), block(x2, x1, table2, table1)
+        return self.dec_norm(x1), self.dec_norm(x2)
+
+    def decode(self, view1: EncodedView, view2: EncodedView) -> tuple[Tensor, Tensor]:
+        """Regress the raw pose numbers (B, 12), float32, of ``T_2_1`` and of ``T_1_2``."""
+        tokens1, tokens2 = self.decode_tokens(view1, view2)
+        return self.pose_head(tokens1), self.pose_head(tokens2)
+
+    def forward(self, image1: Tensor, image2: Tensor) -> tuple[Tensor, Tensor]:
+        """Estimate ``T_2_1`` and ``T_1_2``, (B, 4, 4) each, in float32.
+
+        Side 1 tells where camera 1 stands in camera 2, and side 2 the reverse; nothing makes the
+        two agree. A translation is a direction: its length carries no meaning.
+
+        Args:
+            image1: First view, RGB in [-1, 1], (B, 3, H, W).
+            image2: Second view, (B, 3, H, W); its H and W may differ from the first view's.
+
+        Raises:
+            ImageError: if a side is no multiple of the patch size.
+        """
+        raw_2_1, raw_1_2 = self.decode(*self.encode_pair(image1, image2))
+        return pose_from_raw(raw_2_1), pose_from_raw(raw_1_2)
+
+    def _table(self, grid: tuple[int, int], head_size: int) -> RotaryTable:
+        weight = self.decoder_embed.weight
+        kind = weight.device.type
+        autocast = torch.is_autocast_enabled(kind)
+        dtype = torch.get_autocast_dtype(kind) if autocast else weight.dtype
+        return rotary_table(grid, head_size, dtype, weight.device)
