@@ -2,15 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """The errors a user can cause. Each message gives the value, the limit and the fix."""
 
-__all__ = ["ConfigError", "GeLoc3rError", "ImageError", "WeightsError"]
+__all__ = ["BagError", "ConfigError", "GeLoc3rError", "ImageError", "WeightsError"]
 
 
 class GeLoc3rError(Exception):
     """Base of every error that a user can cause; the commands print it without a traceback."""
 
 
+class BagError(GeLoc3rError):
+    """A recording, bag or trajectory file, is missing, damaged or empty."""
+
+
 class ConfigError(GeLoc3rError):
     """A setting has an unknown name, a wrong type or a value out of range."""
+
+
+class DeviceError(GeLoc3rError):
+    """The compute device that was asked for does not exist or is out of memory."""
 
 
 class ImageError(GeLoc3rError):
