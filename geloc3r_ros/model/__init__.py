@@ -4,5 +4,14 @@
 
 from geloc3r_ros.model.config import ModelConfig
 from geloc3r_ros.model.network import EncodedView, GeLoc3r
+from geloc3r_ros.model.weights import WeightsInfo, load_weights, read_info, save_weights
 
-__all__ = ["EncodedView", "GeLoc3r", "ModelConfig"]
+__all__ = [
+    "EncodedView",
+    "GeLoc3r",
+    "ModelConfig",
+    "WeightsInfo",
+    "load_weights",
+    "read_info",
+    "save_weights",
+]

@@ -68,6 +68,7 @@ class GeLoc3r(nn.Module):
         )
         self.dec_norm = nn.LayerNorm(config.decoder_dim, eps=NORM_EPS)
         self.pose_head = PoseHead(config.decoder_dim, config.head_dim)
+        self.apply(_initialise)
 
     def encode(self, image: Tensor) -> EncodedView:
         """Encode views.
@@ -147,3 +148,10 @@ class GeLoc3r(nn.Module):
         autocast = torch.is_autocast_enabled(kind)
         dtype = torch.get_autocast_dtype(kind) if autocast else weight.dtype
         return rotary_table(grid, head_size, dtype, weight.device)
+
+
+def _initialise(module: nn.Module) -> None:
+    """Give a linear layer the initial values of the first ViT (arXiv 2010.11929)."""
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,291 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Weights: found by name, checked, loaded, saved, and what is known about them.
+
+A name is ``tiny`` (ships with the package), a hub repository (``siyan824/reloc3r-512``, brought
+by ``geloc3r fetch``) or a file: ``.safetensors``, or ``.pth`` with the weights under ``model``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from geloc3r_ros.errors import ConfigError, WeightsError
+from geloc3r_ros.model import hub
+from geloc3r_ros.model.config import ModelConfig
+from geloc3r_ros.model.network import GeLoc3r
+from geloc3r_ros.model.tensor_files import read_header, read_tensors
+
+__all__ = ["WeightsInfo", "initialise_from", "load_weights", "read_info", "save_weights"]
+
+SHIPPED = Path(__file__).parents[1] / "weights" / "tiny.safetensors"
+METADATA_KEY = "geloc3r"
+POSE_HEAD = "pose_head."
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WeightsInfo:
+    """What is known about weights; saved with them.
+
+    Attributes:
+        name: What to call them in reports, with the commit where they came from a hub.
+        config: Dimensions and input of the network they belong to.
+        trained: False for a random initialisation.
+        licence: SPDX identifier, or a sentence where none is known.
+        recipe: How they were trained: the resolved training configuration and its results.
+        calibration: What turns network outputs into uncertainties, as the estimator reads it.
+        dtype: Precision of the tensors in the file, the pose head apart, such as ``float16``.
+    """
+
+    name: str
+    config: ModelConfig
+    trained: bool
+    licence: str
+    recipe: dict[str, Any] | None = None
+    calibration: dict[str, Any] | None = None
+    dtype: str = "float32"
+
+    @property
+    def variant(self) -> str:
+        """Name of the dimensions, such as ``large``."""
+        return self.config.variant
+
+    @property
+    def image_size(self) -> int:
+        """Side of the input in pixels, see ``ModelConfig``."""
+        return self.config.image_size
+
+
+def read_info(name: str | Path) -> WeightsInfo:
+    """Tell what weights are, without loading their tensors.
+
+    Args:
+        name: ``tiny``, a hub repository, or a file.
+
+    Raises:
+        WeightsError: if there are none of that name, or the file is damaged or of another network.
+    """
+    path = _locate(name)
+    if path is None:
+        return _untrained_info()
+    tensors, metadata = read_header(path)
+    info = _info(name, path, tensors, metadata)
+    _check_shapes(path, tensors, info.config)
+    return info
+
+
+def load_weights(
+    name: str | Path,
+    *,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str = "cpu",
+) -> tuple[GeLoc3r, WeightsInfo]:
+    """Build the network that weights belong to, and load them.
+
+    Where ``tiny`` ships no file, it is a random network, the same every time, and not ``trained``.
+
+    Args:
+        name: ``tiny``, a hub repository, or a file.
+        dtype: Precision of all but the pose head, which is always float32.
+        device: Where the network goes.
+
+    Raises:
+        WeightsError: if there are none of that name, or the file is damaged or of another network.
+    """
+    path = _locate(name)
+    if path is None:
+        info = _untrained_info()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return GeLoc3r(info.config).to(device, dtype), info
+    tensors, metadata = read_tensors(path, device)
+    info = _info(name, path, tensors, metadata)
+    _check_shapes(path, tensors, info.config)
+    _check_finite(path, tensors)
+    model = _on_meta(info.config)
+    model.load_state_dict(_in_precision(tensors, dtype), assign=True)
+    return model, info
+
+
+def save_weights(
+    path: str | Path, model: GeLoc3r, info: WeightsInfo, dtype: torch.dtype = torch.float32
+) -> None:
+    """Save a network as safetensors, with all that is known about it in the header.
+
+    Args:
+        path: Where to; ends in ``.safetensors``.
+        model: The network.
+        info: What to say about it; ``config`` and ``dtype`` are those of the file written.
+        dtype: float32, float16 or bfloat16; the pose head is saved in float32 in any case.
+
+    Raises:
+        WeightsError: if a weight is not finite, or not within the range of ``dtype``.
+    """
+    path = Path(path)
+    if path.suffix != ".safetensors":
+        raise WeightsError(f"weights are saved as .safetensors, not as {path.name!r}")
+    tensors = {
+        name: tensor.contiguous()
+        for name, tensor in _in_precision(model.state_dict(), dtype).items()
+    }
+    _check_finite(path, tensors)
+    metadata = dataclasses.asdict(dataclasses.replace(info, config=model.config))
+    del metadata["dtype"]
+    partial = path.with_suffix(".partial")
+    save_file(tensors, partial, {METADATA_KEY: json.dumps(metadata)})
+    partial.replace(path)
+
+
+def initialise_from(model: GeLoc3r, name: str | Path) -> None:
+    """Start a training from a ReLoc3R, DUSt3R or MASt3R checkpoint, as far as it reaches.
+
+    Encoder and decoder must be there with the dimensions of ``model``. A missing pose head keeps
+    its random values. Other tensors of the checkpoint (such as ``dec_blocks2``, for ReLoc3R's
+    decoder serves both sides, and the heads for points) are logged and left out.
+
+    Raises:
+        WeightsError: if there are no weights of that name, or they do not fit.
+    """
+    path = _locate(name)
+    if path is None:
+        raise WeightsError(f"weights {name} are untrained: name others to start from")
+    tensors = read_tensors(path).tensors
+    wanted = model.state_dict()
+    found = {name: tensor for name, tensor in tensors.items() if name in wanted}
+    if not any(name.startswith(POSE_HEAD) for name in found):
+        log.info("%s has no pose head: it starts from random values", path)
+        wanted = {name: x for name, x in wanted.items() if not name.startswith(POSE_HEAD)}
+    _check_shapes(path, found, model.config, wanted)
+    _check_finite(path, found)
+    left_out = sorted({name.split(".")[0] for name in tensors.keys() - found.keys()})
+    if left_out:
+        log.info("%s: left out what this network has no place for: %s", path, ", ".join(left_out))
+    model.load_state_dict(found, strict=False)
+
+
+def _locate(name: str | Path) -> Path | None:
+    """Return the file of weights; None for the variant that ships, where no file ships with it."""
+    if str(name) == "tiny":
+        return SHIPPED if SHIPPED.exists() else None
+    if Path(name).exists():
+        return Path(name)
+    if hub.is_hub_name(str(name)) and not Path(name).suffix.startswith((".safetensors", ".pt")):
+        return hub.cached(str(name))
+    raise WeightsError(
+        f"there are no weights {str(name)!r}; give tiny, a hub repository "
+        f"({', '.join(hub.PUBLIC_WEIGHTS)}) or a .safetensors or .pth file that exists"
+    )
+
+
+def _untrained_info() -> WeightsInfo:
+    return WeightsInfo(
+        name="tiny (untrained)",
+        config=ModelConfig.tiny(),
+        trained=False,
+        licence="Apache-2.0",
+    )
+
+
+def _info(
+    name: str | Path, path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]
+) -> WeightsInfo:
+    trunk = tensors.get("enc_norm.weight", torch.empty(0))
+    dtype = str(trunk.dtype).removeprefix("torch.")
+    if METADATA_KEY not in metadata:
+        return _foreign_info(name, path, tensors, dtype)
+    try:
+        values = json.loads(metadata[METADATA_KEY])
+        config = ModelConfig.from_dict(values.pop("config"))
+        return WeightsInfo(config=config, dtype=dtype, **values)
+    except (ConfigError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise WeightsError(
+            f"weights {path} say about themselves what this version does not understand: "
+            f"{error}; update geloc3r_ros, or save them again"
+        ) from error
+
+
+def _foreign_info(
+    name: str | Path, path: Path, tensors: dict[str, Tensor], dtype: str
+) -> WeightsInfo:
+    """Describe weights without our metadata by their name and shapes."""
+    if str(name) in hub.PUBLIC_WEIGHTS:
+        config, licence = hub.PUBLIC_WEIGHTS[str(name)]
+        label = f"{name}@{path.parent.name[:12]}"
+        return WeightsInfo(name=label, config=config, trained=True, licence=licence, dtype=dtype)
+    large = ModelConfig.large_224() if "224" in path.stem else ModelConfig.large()
+    embedding = tensors.get("patch_embed.proj.weight", torch.empty(0)).shape
+    for config in (large, ModelConfig.tiny()):
+        if embedding == _on_meta(config).patch_embed.proj.weight.shape:
+            return WeightsInfo(
+                name=path.stem,
+                config=config,
+                trained=True,
+                licence="not stated in the file (ReLoc3R's own weights are CC-BY-NC-SA-4.0)",
+                dtype=dtype,
+            )
+    raise WeightsError(
+        f"weights {path} are of another network: patch_embed.proj.weight is {tuple(embedding)}, "
+        "(1024, 3, 16, 16) in large and (192, 3, 16, 16) in tiny; "
+        "other dimensions need a file that save_weights wrote"
+    )
+
+
+def _on_meta(config: ModelConfig) -> GeLoc3r:
+    with torch.device("meta"):
+        return GeLoc3r(config)
+
+
+def _in_precision(tensors: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    return {
+        name: tensor.to(torch.float32 if name.startswith(POSE_HEAD) else dtype)
+        for name, tensor in tensors.items()
+    }
+
+
+def _check_shapes(
+    path: Path,
+    tensors: dict[str, Tensor],
+    config: ModelConfig,
+    wanted: dict[str, Tensor] | None = None,
+) -> None:
+    """Raise unless names and shapes are those of ``wanted``, by default of a whole network."""
+    wanted = wanted or _on_meta(config).state_dict()
+    missing = sorted(wanted.keys() - tensors.keys())
+    if missing and all(name.startswith(POSE_HEAD) for name in missing):
+        raise WeightsError(
+            f"weights {path} have no pose head, as those of DUSt3R and MASt3R: "
+            "they can start a training, not estimate a pose"
+        )
+    problems = [f"{name} is missing" for name in missing]
+    problems += [f"{name} is unknown" for name in sorted(tensors.keys() - wanted.keys())]
+    problems += [
+        f"{name} is {tuple(tensors[name].shape)} and must be {tuple(tensor.shape)}"
+        for name, tensor in wanted.items()
+        if name in tensors and tensors[name].shape != tensor.shape
+    ]
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise WeightsError(
+            f"weights {path} are not of the network {config.variant}: "
+            f"{'; '.join(problems[:3])}{more}. Take a file of that network"
+        )
+
+
+def _check_finite(path: Path, tensors: dict[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise WeightsError(
+                f"weights {path}: {name} holds {int((~tensor.isfinite()).sum())} values that are "
+                "NaN or beyond the range of its precision; a diverged training, a damaged file, "
+                "or float16 where bfloat16 is due"
+            )
