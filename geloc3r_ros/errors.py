@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The errors a user can cause. Each message gives the value, the limit and the fix."""
 
-__all__ = ["BagError", "ConfigError", "GeLoc3rError", "ImageError", "WeightsError"]
+__all__ = ["BagError", "ConfigError", "DeviceError", "GeLoc3rError", "ImageError", "WeightsError"]
 
 
 class GeLoc3rError(Exception):

@@ -1,0 +1,139 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The network in PyTorch, on a CPU or a GPU."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from geloc3r_ros.errors import ConfigError, DeviceError
+from geloc3r_ros.geometry import Array
+from geloc3r_ros.inference.images import Image
+from geloc3r_ros.model import EncodedView, load_weights, read_info
+
+__all__ = ["TorchBackend"]
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+MIN_DIM_FOR_BF16_ON_CPU = 512
+"""Encoder width from which bf16 pays on CPUs: narrower networks are bound by memory and calls."""
+
+log = logging.getLogger(__name__)
+
+
+class TorchBackend:
+    """A network of :mod:`geloc3r_ros.model` with its weights in the precision it computes in.
+
+    Args:
+        weights: a name or path that :func:`geloc3r_ros.model.load_weights` takes.
+        device: ``auto`` (the GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
+        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+
+    Raises:
+        DeviceError: if the device does not exist.
+        ConfigError: if the precision is unknown.
+        WeightsError: if the weights cannot be loaded.
+    """
+
+    def __init__(self, weights: str, device: str = "auto", precision: str = "auto") -> None:
+        self._device = _select_device(device)
+        if precision not in ("auto", *DTYPES):
+            raise ConfigError(f"precision '{precision}' is not one of auto, {', '.join(DTYPES)}")
+        if precision == "auto":
+            precision = _best_precision(self._device, read_info(weights).config.encoder_dim)
+        self.network, self.info = load_weights(
+            weights, dtype=DTYPES[precision], device=self._device
+        )
+        self.network.eval().requires_grad_(False)
+        self.device, self.precision = str(self._device), precision
+
+    @torch.inference_mode()
+    def encode(self, images: Sequence[Image]) -> list[EncodedView]:
+        """Encode network images (h, w, 3), in one batch where their shapes are equal."""
+        views: dict[int, EncodedView] = {}
+        with self._memory_errors_explained():
+            for places in _places_by([image.shape for image in images]).values():
+                batch = torch.from_numpy(np.stack([images[i] for i in places])).to(self._device)
+                batch = batch.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+                tokens, grid = self.network.encode(batch)
+                for row, place in enumerate(places):
+                    views[place] = EncodedView(tokens[row : row + 1], grid)
+            if self._device.type == "cuda":
+                torch.cuda.synchronize(self._device)  # or the time would be booked on decode
+        return [views[place] for place in range(len(images))]
+
+    @torch.inference_mode()
+    def decode(self, view1: EncodedView, others: Sequence[EncodedView]) -> tuple[Array, Array]:
+        """Return the raw numbers (M, 12) of ``T_2_1`` and of ``T_1_2`` for M pairs."""
+        raw_2_1, raw_1_2 = np.empty((len(others), 12)), np.empty((len(others), 12))
+        with self._memory_errors_explained():
+            for places in _places_by([view.grid for view in others]).values():
+                tokens1 = view1.tokens.expand(len(places), -1, -1)
+                tokens2 = torch.cat([others[i].tokens for i in places])
+                sides = self.network.decode(
+                    EncodedView(tokens1, view1.grid), EncodedView(tokens2, others[places[0]].grid)
+                )
+                raw_2_1[places], raw_1_2[places] = (side.cpu().numpy() for side in sides)
+        return raw_2_1, raw_1_2
+
+    @contextmanager
+    def _memory_errors_explained(self) -> Iterator[None]:
+        try:
+            yield
+        except torch.cuda.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            raise DeviceError(
+                f"{self.device} ran out of memory with the {self.info.variant} network in "
+                f"{self.precision}: end other programs on it, take precision fp16, a smaller "
+                "network, or device cpu"
+            ) from error
+
+
+def _select_device(name: str) -> torch.device:
+    """Return the device of a name, or say why there is none."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda:0")
+        log.warning("device auto: no GPU that PyTorch can use, so the network runs on the CPU")
+        return torch.device("cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise DeviceError(f"device '{name}' is not auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        built = "" if torch.version.cuda else "; this PyTorch was built without CUDA"
+        raise DeviceError(
+            f"device '{name}' does not exist, {torch.cuda.device_count()} CUDA devices were "
+            f"found{built}: take auto or cpu"
+        )
+    return device
+
+
+def _best_precision(device: torch.device, encoder_dim: int) -> str:
+    """Return the fastest precision that the device computes natively and that is worth it."""
+    if device.type == "cuda":
+        native = torch.cuda.get_device_capability(device) >= (8, 0)
+        return "bf16" if native else "fp16"
+    if device.type == "cpu" and encoder_dim >= MIN_DIM_FOR_BF16_ON_CPU:
+        # Names of newer releases of PyTorch; where they are missing, so is the knowledge.
+        checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+        if any(getattr(torch.cpu, check, bool)() for check in checks):
+            return "bf16"
+    return "fp32"
+
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+def _places_by(keys: Sequence[Key]) -> dict[Key, list[int]]:
+    """Group the positions of equal keys, in order of first appearance."""
+    places: dict[Key, list[int]] = {}
+    for place, key in enumerate(keys):
+        places.setdefault(key, []).append(place)
+    return places

@@ -1,0 +1,215 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Images in, relative poses out."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Sequence
+from hashlib import blake2b
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from geloc3r_ros.errors import ConfigError
+from geloc3r_ros.inference.backends import Backend, load_backend
+from geloc3r_ros.inference.images import Image, as_rgb
+from geloc3r_ros.inference.pose import Calibration, Latency, PoseEstimate, pose_from_heads
+from geloc3r_ros.inference.preprocess import RESAMPLINGS, Framing, frame, frame_alike
+from geloc3r_ros.model import WeightsInfo
+
+__all__ = ["RelativePoseEstimator"]
+
+log = logging.getLogger(__name__)
+
+
+class RelativePoseEstimator:
+    """Estimate relative camera poses; make one with :meth:`load`.
+
+    Encoded views are remembered by their content, so a reference image, or the frame that was
+    the newest a moment ago, is encoded once. To be used from one thread at a time.
+
+    Attributes:
+        backend: the network, loaded.
+        info: what its weights file says about itself.
+        resampling: how images are resized, a key of ``RESAMPLINGS``.
+    """
+
+    def __init__(self, backend: Backend, resampling: str = "area", cache_size: int = 8) -> None:
+        if resampling not in RESAMPLINGS:
+            raise ConfigError(f"resampling '{resampling}' is not one of {', '.join(RESAMPLINGS)}")
+        self.backend = backend
+        self.info: WeightsInfo = backend.info
+        self.resampling = resampling
+        self._calibration = Calibration.of_weights(self.info.calibration, self.info.trained)
+        self._cache_size = cache_size
+        self._cache: OrderedDict[bytes, Any] = OrderedDict()
+        if not self.info.trained:
+            log.warning("the weights %s are untrained: every pose is noise", self.info.name)
+
+    @classmethod
+    def load(
+        cls,
+        weights: str = "tiny",
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        backend: str = "torch",
+        resampling: str = "area",
+        cache_size: int = 8,
+    ) -> RelativePoseEstimator:
+        """Load weights from the disk; nothing is downloaded.
+
+        Args:
+            weights: a variant that ships (``tiny``), a fetched hub name, or a file.
+            device: ``auto`` (the GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
+            precision: ``auto`` (fast and safe on the device), ``fp32``, ``bf16`` or ``fp16``.
+            backend: what runs the network, a key of ``BACKENDS``.
+            resampling: ``area``, or ``lanczos`` as in training: slower, within 0.2 degrees.
+            cache_size: how many encoded views are kept.
+
+        Raises:
+            ConfigError, DeviceError, WeightsError: whatever of these does not exist.
+        """
+        return cls(load_backend(backend, weights, device, precision), resampling, cache_size)
+
+    @property
+    def weights_id(self) -> str:
+        """Name of the weights, for logs and messages."""
+        return self.info.name
+
+    @property
+    def trained(self) -> bool:
+        """Whether the weights are trained; if not, every pose is noise."""
+        return self.info.trained
+
+    @property
+    def device(self) -> str:
+        """The device in use."""
+        return self.backend.device
+
+    @property
+    def precision(self) -> str:
+        """The precision in use: ``fp32``, ``bf16`` or ``fp16``."""
+        return self.backend.precision
+
+    def estimate(
+        self,
+        rgb1: Image,
+        rgb2: Image,
+        K1: npt.ArrayLike | None = None,
+        K2: npt.ArrayLike | None = None,
+    ) -> PoseEstimate:
+        """Estimate ``T_1_2``, the pose of camera 2 in camera 1, from two images.
+
+        Args:
+            rgb1: view 1, RGB or grey, uint8 (H, W, 3) or (H, W).
+            rgb2: view 2, of any other size.
+            K1: intrinsics (3, 3) of view 1, in pixels; give both or none.
+            K2: intrinsics (3, 3) of view 2.
+
+        Raises:
+            ImageError: if an image or its intrinsics cannot be used.
+            ConfigError: if only one of the intrinsics is given.
+            DeviceError: if the device runs out of memory.
+        """
+        return self.estimate_set([rgb1, rgb2], [K1, K2])[0]
+
+    def estimate_set(
+        self,
+        images: Sequence[Image],
+        intrinsics: Sequence[npt.ArrayLike | None] | None = None,
+    ) -> list[PoseEstimate]:
+        """Estimate ``T_a_b`` of every further view b in the first, a; each is encoded once.
+
+        Args:
+            images: two or more views, as in :meth:`estimate`.
+            intrinsics: (3, 3) for each view, or None for all.
+
+        Returns:
+            One estimate for each view but the first, in their order.
+
+        Raises:
+            ImageError, ConfigError, DeviceError: as :meth:`estimate`.
+        """
+        start = perf_counter()
+        views, framings = self._network_images(images, intrinsics)
+        digests = [_digest(view) for view in views]
+        preprocessed = perf_counter()
+        encoded = self._encode(views, digests)
+        encoded_at = perf_counter()
+        raw_b_a, raw_a_b = self.backend.decode(encoded[0], encoded[1:])
+        end = perf_counter()
+        latency = Latency(
+            preprocess=preprocessed - start,
+            encode=encoded_at - preprocessed,
+            decode=end - encoded_at,
+            total=end - start,
+        )
+        return [
+            pose_from_heads(
+                raw_b_a[i],
+                raw_a_b[i],
+                self._calibration,
+                trained=self.trained,
+                latency=latency,
+                identical=digests[0] == digests[i + 1],
+                note=framings[0].warning or framings[i + 1].warning,
+            )
+            for i in range(len(views) - 1)
+        ]
+
+    def warm_up(self, shapes: Sequence[tuple[int, int]] = ((480, 640), (480, 640))) -> None:
+        """Run once on black images of these (height, width), so that the first set is not slow."""
+        self.estimate_set([np.zeros((*shape, 3), np.uint8) for shape in shapes])
+        self.clear_cache()
+
+    def clear_cache(self) -> None:
+        """Forget all encoded views."""
+        self._cache.clear()
+
+    def _network_images(
+        self, images: Sequence[Image], intrinsics: Sequence[npt.ArrayLike | None] | None
+    ) -> tuple[list[Image], list[Framing]]:
+        """Frame and resize the views of a set."""
+        if len(images) < 2:
+            raise ConfigError(f"{len(images)} images given; a relative pose needs two")
+        Ks = [None] * len(images) if intrinsics is None else list(intrinsics)
+        known = [K for K in Ks if K is not None]
+        if len(Ks) != len(images) or len(known) not in (0, len(images)):
+            raise ConfigError(
+                f"{len(known)} intrinsics given for {len(images)} images; give all or none"
+            )
+        rgbs = [as_rgb(image, f"image {i}") for i, image in enumerate(images, start=1)]
+        sizes = [(rgb.shape[1], rgb.shape[0]) for rgb in rgbs]
+        config = self.info.config
+        if known:
+            framings = frame_alike(sizes, known, config)
+        else:
+            framings = [frame(*size, config) for size in sizes]
+        views = [
+            framing.pixels(rgb, self.resampling)
+            for framing, rgb in zip(framings, rgbs, strict=True)
+        ]
+        return views, framings
+
+    def _encode(self, views: Sequence[Image], digests: Sequence[bytes]) -> list[Any]:
+        """Encode the views that are not remembered, each content once, and remember them."""
+        new = {d: view for d, view in zip(digests, views, strict=True) if d not in self._cache}
+        found = {d: self._cache[d] for d in digests if d in self._cache}
+        if new:
+            found.update(zip(new, self.backend.encode(list(new.values())), strict=True))
+        for digest in digests:
+            self._cache[digest] = found[digest]
+            self._cache.move_to_end(digest)
+        while len(self._cache) > self._cache_size:
+            self._cache.popitem(last=False)
+        return [found[digest] for digest in digests]
+
+
+def _digest(view: Image) -> bytes:
+    """Fingerprint of an image (h, w, 3): equal for equal pixels and shape only."""
+    return blake2b(view.data, digest_size=16, person=b"%dx%d" % view.shape[:2]).digest()

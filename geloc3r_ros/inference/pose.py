@@ -1,0 +1,195 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the estimator says about a pair of images, and how it follows from the two heads.
+
+The network answers twice: ``T_2_1`` from one side and ``T_1_2`` from the other. The estimate is
+the second answer, unchanged; how far the first is from being its inverse (the cycle error) tells
+how much to trust it. Averaging both would hide that and gain little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from geloc3r_ros.errors import WeightsError
+from geloc3r_ros.geometry import (
+    Array,
+    angle_between,
+    make_transform,
+    rotation_angle,
+)
+from geloc3r_ros.model.pose_head import pose_from_raw_on_host
+
+__all__ = ["Calibration", "Latency", "PoseEstimate", "pose_from_heads"]
+
+RADIAL_VARIANCE = 1e-6
+"""Variance of a unit translation along itself; its length is 1 by definition, but a covariance
+must be positive definite."""
+
+MIN_LENGTH = 1e-9
+"""A raw translation shorter than this has no direction."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """Seconds that each stage took; views of one set share the stages.
+
+    Attributes:
+        preprocess: checks, resizing, digests.
+        encode: encoding the views that were not in the cache; 0 where all were.
+        decode: decoder and heads of all pairs, and the poses from their numbers.
+        total: the whole call.
+    """
+
+    preprocess: float
+    encode: float
+    decode: float
+    total: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoseEstimate:
+    """The pose of camera 2 in camera 1, with unknown scale. Optical axes, radians.
+
+    Attributes:
+        T_1_2: (4, 4), maps points of camera 2 into camera 1; the translation has length 1, or
+            0 where ``translation_valid`` is false because there is no direction at all.
+        cycle_rotation_error: angle of ``R_1_2 @ R_2_1``, which would be 0 if both heads agreed.
+        cycle_translation_error: angle between ``t_1_2`` and ``-R_1_2 @ t_2_1``.
+        covariance: (6, 6), order x, y, z, rotation about x, y, z, fixed axes of camera 1, for
+            the translation of length 1.
+        valid: whether there is a pose; if not, ``T_1_2`` is the identity.
+        translation_valid: whether the direction of the translation means anything.
+        reason: why one of the two is false, in words; else what to know about the images, or "".
+        trained: whether the weights were ever trained; if not, the pose is noise.
+        latency: how long it took.
+    """
+
+    T_1_2: Array
+    cycle_rotation_error: float
+    cycle_translation_error: float
+    covariance: Array
+    valid: bool
+    translation_valid: bool
+    reason: str
+    trained: bool
+    latency: Latency
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Standard deviations as a line over the cycle error, ``bias + slope * error``, per axis.
+
+    Weights files carry it as ``{"rotation": {"bias": .., "slope": ..}, "translation": {..}}``,
+    in radians. Weights without one get 5 degrees + error and 15 degrees + error, which is
+    meant to be cautious and was not measured; untrained weights know nothing (pi).
+    """
+
+    rotation: tuple[float, float]
+    translation: tuple[float, float]
+
+    @classmethod
+    def of_weights(cls, calibration: Mapping | None, trained: bool) -> Calibration:
+        """Read the calibration of a weights file, or take the default where it has none.
+
+        Raises:
+            WeightsError: if the numbers are missing, negative or not finite.
+        """
+        if calibration is None:
+            if not trained:
+                return cls((np.pi, 0.0), (np.pi, 0.0))
+            return cls((np.radians(5.0), 1.0), (np.radians(15.0), 1.0))
+        try:
+            lines = [
+                (float(calibration[part]["bias"]), float(calibration[part]["slope"]))
+                for part in ("rotation", "translation")
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise WeightsError(
+                f"the calibration of these weights is not of the form "
+                f'{{"rotation": {{"bias", "slope"}}, "translation": ...}}: {calibration}'
+            ) from error
+        numbers = np.array(lines)
+        if not (np.isfinite(numbers).all() and (numbers >= 0).all() and (numbers[:, 0] > 0).all()):
+            raise WeightsError(
+                f"the calibration of these weights needs bias > 0 and slope >= 0: {calibration}"
+            )
+        return cls(*lines)
+
+    def covariance(self, t: Array, rotation_error: float, translation_error: float) -> Array:
+        """Return the covariance (6, 6) at a translation (3,) of length 1 or 0.
+
+        A direction is uncertain across itself only. No direction at all is any unit vector.
+        """
+        sigma_rotation = min(self.rotation[0] + self.rotation[1] * rotation_error, np.pi)
+        sigma_direction = min(self.translation[0] + self.translation[1] * translation_error, np.pi)
+        C = np.zeros((6, 6))
+        along = np.outer(t, t)
+        C[:3, :3] = sigma_direction**2 * (np.eye(3) - along) + RADIAL_VARIANCE * along
+        C[3:, 3:] = sigma_rotation**2 * np.eye(3)
+        return C
+
+
+def pose_from_heads(
+    raw_2_1: Array,
+    raw_1_2: Array,
+    calibration: Calibration,
+    *,
+    trained: bool,
+    latency: Latency,
+    identical: bool = False,
+    note: str = "",
+) -> PoseEstimate:
+    """Turn the raw numbers (12,) of both heads into an estimate.
+
+    Args:
+        raw_2_1: of ``T_2_1``, from the side of view 1.
+        raw_1_2: of ``T_1_2``, from the side of view 2.
+        calibration: of the weights.
+        trained: whether the weights are.
+        latency: passed on.
+        identical: whether both network images are the same to the last bit.
+        note: the reason to give when nothing worse is to be said.
+    """
+    if not (np.isfinite(raw_2_1).all() and np.isfinite(raw_1_2).all()):
+        return PoseEstimate(
+            T_1_2=np.eye(4),
+            cycle_rotation_error=np.pi,
+            cycle_translation_error=np.pi,
+            covariance=calibration.covariance(np.zeros(3), np.pi, np.pi),
+            valid=False,
+            translation_valid=False,
+            reason="the network's output is not finite; try precision fp32",
+            trained=trained,
+            latency=latency,
+        )
+    T_2_1, T_1_2 = pose_from_raw_on_host(raw_2_1), pose_from_raw_on_host(raw_1_2)
+    R_1_2, t_1_2 = T_1_2[:3, :3], T_1_2[:3, 3]
+    rotation_error = rotation_angle(R_1_2 @ T_2_1[:3, :3])
+    translation_error = angle_between(t_1_2, -R_1_2 @ T_2_1[:3, 3])
+    length = np.linalg.norm(t_1_2)
+    directed = length > MIN_LENGTH and np.isfinite(translation_error)
+    direction = t_1_2 / length if directed else np.zeros(3)
+    if not directed:
+        translation_error, note = np.pi, "the network gave a translation without direction"
+    elif identical:
+        note = "both images are the same: there is no motion to take a direction from"
+    known = bool(directed and not identical)
+    return PoseEstimate(
+        T_1_2=make_transform(R_1_2, direction),
+        cycle_rotation_error=rotation_error,
+        cycle_translation_error=translation_error,
+        covariance=calibration.covariance(
+            direction if known else np.zeros(3),
+            rotation_error,
+            translation_error if known else np.pi,
+        ),
+        valid=True,
+        translation_valid=known,
+        reason=note,
+        trained=trained,
+        latency=latency,
+    )
