@@ -14,7 +14,6 @@ import numpy.typing as npt
 from transforms3d import axangles, quaternions
 
 __all__ = [
-    "adjoint",
     "angle_between",
     "inverse",
     "is_transform",
@@ -122,15 +121,3 @@ def skew(v: npt.ArrayLike) -> Array:
     """Return the matrix (3, 3) with ``skew(v) @ u == cross(v, u)``."""
     x, y, z = np.asarray(v, float)
     return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-
-
-def adjoint(T_a_b: Array) -> Array:
-    """Return the adjoint (6, 6) that carries a twist (translation, rotation) from b into a.
-
-    A covariance of a pose perturbation in axes b becomes ``Ad @ C @ Ad.T`` in axes a.
-    """
-    R, t = T_a_b[:3, :3], T_a_b[:3, 3]
-    Ad = np.zeros((6, 6))
-    Ad[:3, :3] = Ad[3:, 3:] = R
-    Ad[:3, 3:] = skew(t) @ R
-    return Ad
