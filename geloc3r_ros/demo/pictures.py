@@ -50,37 +50,40 @@ def draw(scene: Scene, report: Report, folder: Path) -> None:
 
 def _errors(result: Result) -> str:
     rotation, direction = np.degrees(result.errors)
-    return f"rotation error {rotation:.1f}°, direction error {direction:.1f}°"
+    said = f"{direction:.1f}° in direction" if np.isfinite(direction) else "no direction given"
+    return f"off by {rotation:.1f}° in rotation, {said}"
 
 
 def _draw_overview(scene: Scene, report: Report, results: list[Result], path: Path) -> None:
     """Draw up to ``MOST`` sets: both pictures, and the cameras from above."""
     chosen = np.unique(np.linspace(0, len(results) - 1, MOST).round().astype(int))
     rows = -(-len(chosen) // COLUMNS)
-    figure = Figure(figsize=(5 * COLUMNS, 2.0 * rows + 0.8))
+    height = 1.5 * rows + 0.6
+    figure = Figure(figsize=(5.2 * COLUMNS, height))
     grid = figure.add_gridspec(
-        2 * rows, 2 * COLUMNS, width_ratios=[1, 1.7] * COLUMNS, left=0.01, right=0.99,
-        bottom=0.01, top=1 - 0.8 / (2.0 * rows + 0.8), wspace=0.05, hspace=0.08,
+        rows, 3 * COLUMNS, width_ratios=[1.33, 1.33, 1.1] * COLUMNS, left=0.01, right=0.99,
+        bottom=0.01, top=1 - 0.8 / height, wspace=0.03, hspace=0.22,
     )  # fmt: skip
     for cell, index in enumerate(chosen):
         row, column = divmod(cell, COLUMNS)
+        left, right, above = (figure.add_subplot(grid[row, 3 * column + i]) for i in range(3))
         view = scene.view(results[index].stamp)
-        for below, picture in enumerate((view.left, view.right)):
-            axes = figure.add_subplot(grid[2 * row + below, 2 * column])
-            axes.imshow(picture)
-            axes.set_axis_off()
-        axes = figure.add_subplot(grid[2 * row : 2 * row + 2, 2 * column + 1])
-        _draw_from_above(axes, results[index], int(index) + 1)
-    untrained = "" if report.trained else "   UNTRAINED WEIGHTS: the estimates are noise"
+        left.imshow(view.left)
+        right.imshow(view.right)
+        left.set_axis_off()
+        right.set_axis_off()
+        left.set_title(f"{index + 1}: {_errors(results[index])}", fontsize=9, loc="left", pad=3)
+        _draw_from_above(above, results[index])
+    untrained = "" if report.trained else ".   UNTRAINED WEIGHTS: the estimates are noise"
     figure.suptitle(
-        f"{scene.name}: {len(chosen)} of {len(report.truth)} sets, the cameras from above; "
-        f"a blue, b as estimated orange, b in truth green dashed{untrained}",
-        x=0.01, ha="left", fontsize=12,
+        f"{scene.name}: pictures of a (blue) and b, and the cameras from above: "
+        f"b as estimated (orange) and in truth (green, dashed){untrained}",
+        x=0.01, y=1 - 0.15 / height, ha="left", va="top", fontsize=12,
     )  # fmt: skip
-    figure.savefig(path, dpi=80)
+    figure.savefig(path, dpi=90)
 
 
-def _draw_from_above(axes: Axes, result: Result, number: int) -> None:
+def _draw_from_above(axes: Axes, result: Result) -> None:
     """Draw x (right) and z (ahead) of camera a; translations have unit length."""
     for T, colour, style in (
         (np.eye(4), BLUE, "-"),
@@ -89,13 +92,12 @@ def _draw_from_above(axes: Axes, result: Result, number: int) -> None:
     ):
         x, z = _outline(T)
         axes.plot(x, z, style, color=colour, linewidth=1.8)
-    axes.set(xlim=(-1.7, 1.7), ylim=(-1.6, 1.6), aspect="equal", xticks=[], yticks=[])
-    axes.set_title(f"set {number}: {_errors(result)}", fontsize=8, pad=2)
+    axes.set(xlim=(-1.5, 1.5), ylim=(-1.3, 1.5), aspect="equal", xticks=[], yticks=[])
 
 
 def _outline(T_a_b: Array) -> tuple[Array, Array]:
-    """A camera's field of view from above: apex and the two ends, as x and z in a."""
+    """A camera's field of view from above: apex and the two ends, closed, as x and z in a."""
     length = np.linalg.norm(T_a_b[:3, 3]) or 1.0
-    ends = np.array([[-0.3, 0, 0.5], [0, 0, 0], [0.3, 0, 0.5], [-0.3, 0, 0.5]])
+    ends = np.array([[0, 0, 0], [-0.4, 0, 0.6], [0.4, 0, 0.6], [0, 0, 0]])
     points = ends @ T_a_b[:3, :3].T + T_a_b[:3, 3] / length
     return points[:, 0], points[:, 2]
