@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Why there is, or is not, a pose: the node's diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+from geloc3r_ros.nodes.parameters import Settings
+from geloc3r_ros.nodes.statistics import Statistics
+
+__all__ = ["NodeState", "diagnose"]
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+
+@dataclass(frozen=True)
+class NodeState:
+    """What the diagnosis needs to know of the node.
+
+    ``estimator`` describes weights, device and precision, empty before configure; ``topics``
+    are the image topics and ``publishers`` the number of their publishers, by camera.
+    """
+
+    lifecycle: str
+    enabled: bool
+    trained: bool
+    estimator: Mapping[str, str]
+    topics: Mapping[str, str]
+    publishers: Mapping[str, int]
+
+
+def diagnose(
+    name: str, state: NodeState, settings: Settings, statistics: Statistics
+) -> DiagnosticStatus:
+    """Return the node's status: level and message answer why there is, or is not, a pose."""
+    level, message = _verdict(state, settings, statistics)
+    values = {
+        "state": state.lifecycle,
+        **state.estimator,
+        **_inputs(state, statistics),
+        **_sets(statistics),
+    }
+    return DiagnosticStatus(
+        level=level,
+        name=name,
+        message=message,
+        hardware_id=state.estimator.get("device", ""),
+        values=[KeyValue(key=key, value=value) for key, value in values.items()],
+    )
+
+
+def _verdict(state: NodeState, settings: Settings, statistics: Statistics) -> tuple[bytes, str]:
+    error, error_age = statistics.recall("error")
+    if state.lifecycle != "active":
+        failed = f"; last error: {error}" if error else ""
+        return (ERROR if error else OK), f"{state.lifecycle}: no poses are estimated{failed}"
+    if not state.enabled:
+        return OK, "disabled by ~/enable"
+    conflict, _ = statistics.recall("tf conflict")
+    if conflict:
+        return ERROR, conflict
+    silent = [_silence(camera, state, settings, statistics) for camera in state.topics]
+    if any(silent):
+        return ERROR, "; ".join(filter(None, silent))
+    if statistics.silence("matched") > settings.watchdog_timeout:
+        return ERROR, _no_match(settings, statistics)
+    if error and error_age < settings.watchdog_timeout:
+        return ERROR, error
+    if not state.trained:
+        return WARN, "the weights are untrained: poses mean nothing"
+    reason, reason_age = statistics.recall("invalid")
+    if reason and reason_age < settings.watchdog_timeout:
+        return WARN, f"invalid poses of late: {reason}"
+    if statistics.total("valid") == 0:
+        return OK, "waiting for the first pose"
+    return OK, f"{statistics.rate('processed'):.1f} sets a second"
+
+
+def _silence(camera: str, state: NodeState, settings: Settings, statistics: Statistics) -> str:
+    """What to say of a camera from which nothing usable comes, or ""."""
+    topic, silence = state.topics[camera], statistics.silence(f"received {camera}")
+    if silence <= settings.watchdog_timeout:
+        return ""
+    if state.publishers.get(camera, 0) == 0:
+        return f"{topic} has no publisher: start the camera, or remap"
+    incompatible, _ = statistics.recall(f"qos {camera}")
+    if incompatible:
+        return incompatible
+    bad, bad_age = statistics.recall(f"bad {camera}")
+    if bad and bad_age <= settings.watchdog_timeout:
+        return f"{topic}: {bad}"
+    return (
+        f"{topic} has a publisher, but nothing arrived for {silence:.0f} s: the camera stands "
+        "still, or the transport loses its images (config/fastdds.xml for both processes)"
+    )
+
+
+def _no_match(settings: Settings, statistics: Statistics) -> str:
+    offset = statistics.percentile("stamp offset", 50)
+    rule = "exactly" if settings.sync_exact else f"within sync.slop {settings.sync_slop:g} s"
+    return (
+        f"images arrive, but no stamps match {rule}; they are {offset:.3f} s apart "
+        "(synchronise the cameras, or raise sync.slop)"
+    )
+
+
+def _inputs(state: NodeState, statistics: Statistics) -> dict[str, str]:
+    values = {}
+    for camera, topic in state.topics.items():
+        values[f"{camera} topic"] = topic
+        values[f"{camera} rate"] = f"{statistics.rate(f'received {camera}'):.1f} Hz"
+        values[f"{camera} received"] = str(statistics.total(f"received {camera}"))
+        values[f"{camera} refused"] = str(statistics.total(f"bad {camera}"))
+        if bad := statistics.recall(f"bad {camera}")[0]:
+            values[f"{camera} last refusal"] = bad
+    return values
+
+
+def _sets(statistics: Statistics) -> dict[str, str]:
+    def seconds(name: str, percent: float) -> str:
+        return f"{1e3 * statistics.percentile(name, percent):.1f} ms"
+
+    names = ("matched", "processed", "valid", "invalid", "refused", "failed", "dropped", "too old")
+    return {
+        **{f"sets {name}": str(statistics.total(name)) for name in names},
+        "sets over rate": str(statistics.total("over rate")),
+        "sets without intrinsics": str(statistics.total("without intrinsics")),
+        "passes": str(statistics.total("passes")),
+        "output rate": f"{statistics.rate('processed'):.1f} Hz",
+        "latency p50": seconds("latency", 50),
+        "latency p95": seconds("latency", 95),
+        "network latency p50": seconds("network latency", 50),
+        "input age p50": seconds("input age", 50),
+        "last invalid": statistics.recall("invalid")[0],
+        "last error": statistics.recall("error")[0],
+        "tf conflict": statistics.recall("tf conflict")[0],
+    }

@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Reading TF, and keeping the frames we broadcast ours."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+import numpy.typing as npt
+from geometry_msgs.msg import TransformStamped
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.time import Time
+from tf2_msgs.msg import TFMessage
+from tf2_ros import Buffer, TransformBroadcaster, TransformException, TransformListener
+
+from geloc3r_ros.errors import GeLoc3rError
+from geloc3r_ros.nodes.messages import stamp_nanoseconds
+from geloc3r_ros.nodes.poses import transform_from_message
+
+__all__ = ["Frames", "FramesError"]
+
+POLL_SECONDS = 0.005
+OWN_REMEMBERED = 200
+
+
+class FramesError(GeLoc3rError):
+    """A transform that is needed is not in TF."""
+
+
+class Frames:
+    """Broadcasts transforms, reads others, and tells whose child a frame already is.
+
+    tf2 keeps two parents of one frame without a word, and the tree flickers. So every transform on
+    /tf and /tf_static that is not one of ours is remembered by its child. Static ones, which are
+    sent once, stay remembered.
+    """
+
+    def __init__(self, node: Node, *, lookup: bool) -> None:
+        self._node = node
+        self._lock = threading.Lock()
+        self._own: deque[tuple] = deque(maxlen=OWN_REMEMBERED)
+        self._foreign: dict[str, str] = {}
+        self._foreign_static: dict[str, str] = {}
+        self._broadcaster = TransformBroadcaster(node)
+        static_qos = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._watches = [
+            node.create_subscription(TFMessage, topic, self._watch(parents), qos)
+            for topic, parents, qos in (
+                ("/tf", self._foreign, QoSProfile(depth=100)),
+                ("/tf_static", self._foreign_static, static_qos),
+            )
+        ]
+        self._buffer = Buffer() if lookup else None
+        self._listener = TransformListener(self._buffer, node) if lookup else None
+
+    def destroy(self) -> None:
+        """Remove the subscriptions and the publisher."""
+        for watch in self._watches:
+            self._node.destroy_subscription(watch)
+        if self._listener is not None:
+            self._listener.unregister()
+        self._node.destroy_publisher(self._broadcaster.pub_tf)
+
+    def reset(self) -> None:
+        """Forget who else broadcasts what."""
+        with self._lock:
+            self._foreign.clear()
+
+    def clear_buffer(self) -> None:
+        """Forget the transforms of the pass before; static ones hold in every pass."""
+        if self._buffer is not None:
+            self._buffer.clear()
+
+    def broadcast(self, transform: TransformStamped) -> None:
+        """Send a transform of ours."""
+        with self._lock:
+            self._own.append(_key(transform))
+        self._broadcaster.sendTransform(transform)
+
+    def foreign_parent(self, child: str) -> str:
+        """The parent that someone else gives to ``child``, or ""."""
+        with self._lock:
+            return self._foreign_static.get(child, self._foreign.get(child, ""))
+
+    def transform(self, target: str, source: str, stamp: int, timeout: float) -> npt.NDArray:
+        """``T_target_source`` (4, 4) at a stamp in nanoseconds; waits up to ``timeout`` seconds.
+
+        The wait is by the steady clock: under a simulated time that stands still it ends too.
+
+        Raises:
+            FramesError: if TF does not have it by then.
+        """
+        assert self._buffer is not None, "made without lookup"
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                found = self._buffer.lookup_transform(target, source, Time(nanoseconds=stamp))
+                return transform_from_message(found.transform)
+            except (TransformException, ValueError) as error:
+                if time.monotonic() >= deadline:
+                    raise FramesError(
+                        f"no transform {target} <- {source} within {timeout:g} s: {error}"
+                    ) from error
+            time.sleep(POLL_SECONDS)
+
+    def _watch(self, parents: dict[str, str]) -> Callable[[TFMessage], None]:
+        def watch(message: TFMessage) -> None:
+            with self._lock:
+                for transform in message.transforms:
+                    if _key(transform) not in self._own:
+                        child = transform.child_frame_id.lstrip("/")
+                        parents[child] = transform.header.frame_id.lstrip("/")
+
+        return watch
+
+
+def _key(transform: TransformStamped) -> tuple:
+    t = transform.transform.translation
+    stamp = stamp_nanoseconds(transform.header.stamp)
+    return (transform.child_frame_id, transform.header.frame_id, stamp, t.x, t.y, t.z)

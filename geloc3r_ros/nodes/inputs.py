@@ -1,0 +1,144 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The subscriptions of the cameras: what arrives is checked before anything else sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import (
+    HistoryPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+    qos_policy_name_from_kind,
+)
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from geloc3r_ros.errors import ConfigError
+from geloc3r_ros.nodes.intake import Intake
+from geloc3r_ros.nodes.intrinsics import Intrinsics
+from geloc3r_ros.nodes.messages import image_fault, stamp_fault, stamp_nanoseconds
+from geloc3r_ros.nodes.parameters import Settings
+from geloc3r_ros.nodes.statistics import Statistics
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
+__all__ = ["Inputs"]
+
+LOG_SECONDS = 5.0
+
+
+class Inputs:
+    """Image and camera_info subscriptions of all cameras, feeding an intake.
+
+    Attributes:
+        intrinsics: latest intrinsics of each camera, or why its camera_info cannot be used.
+        topics: resolved image topic of each camera.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        intake: Intake,
+        *,
+        settings: Callable[[], Settings],
+        statistics: Statistics,
+    ) -> None:
+        self._node = node
+        self._intake = intake
+        self._settings = settings
+        self._statistics = statistics
+        self._newest: dict[str, int] = {}
+        self.intrinsics: dict[str, Intrinsics | str] = {}
+        self.topics: dict[str, str] = {}
+        self._subscriptions: list[Subscription] = []
+        compressed = settings().image_transport == "compressed"
+        for camera in settings().cameras:
+            image_topic = node.resolve_topic_name(f"{camera}/image")
+            self.topics[camera] = image_topic + ("/compressed" if compressed else "")
+            self._subscribe(
+                CompressedImage if compressed else Image, self.topics[camera], camera, self._image
+            )
+            self._subscribe(
+                CameraInfo, self._info_topic(camera, image_topic), camera, self._camera_info
+            )
+
+    def destroy(self) -> None:
+        """Remove the subscriptions."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def publishers(self) -> dict[str, int]:
+        """Number of publishers of each camera's images."""
+        return {camera: self._node.count_publishers(t) for camera, t in self.topics.items()}
+
+    def _info_topic(self, camera: str, image_topic: str) -> str:
+        """The sibling of the image topic, unless camera_info is remapped itself."""
+        name = f"{camera}/camera_info"
+        remapped = self._node.resolve_topic_name(name)
+        if remapped != self._node.resolve_topic_name(name, only_expand=True):
+            return remapped
+        return f"{image_topic.rsplit('/', 1)[0]}/camera_info"
+
+    def _subscribe(
+        self, kind: type, topic: str, camera: str, callback: Callable[[str, Any], None]
+    ) -> None:
+        qos = QoSProfile(
+            history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT
+        )
+        events = SubscriptionEventCallbacks(
+            incompatible_qos=lambda event: self._incompatible(topic, camera, event)
+        )
+        self._subscriptions.append(
+            self._node.create_subscription(
+                kind,
+                topic,
+                lambda message: callback(camera, message),
+                qos,
+                event_callbacks=events,
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
+        )
+
+    def _image(self, camera: str, message: Any) -> None:
+        now = self._node.get_clock().now().nanoseconds
+        fault = stamp_fault(message.header.stamp, now, self._settings().max_future)
+        if not fault and isinstance(message, Image):
+            fault = image_fault(message)
+        if fault:
+            self._bad(camera, fault)
+            return
+        self._statistics.count(f"received {camera}")
+        self._newest[camera] = stamp_nanoseconds(message.header.stamp)
+        offset = max(self._newest.values()) - min(self._newest.values())
+        self._statistics.measure("stamp offset", offset / 1e9)
+        self._intake.add(camera, message)
+
+    def _camera_info(self, camera: str, message: CameraInfo) -> None:
+        try:
+            self.intrinsics[camera] = Intrinsics.from_message(message)
+        except ConfigError as error:
+            self.intrinsics[camera] = str(error)
+
+    def _bad(self, camera: str, fault: str) -> None:
+        self._statistics.count(f"bad {camera}")
+        self._statistics.remember(f"bad {camera}", fault)
+        self._node.get_logger().warning(
+            f"image on {self.topics[camera]} refused: {fault}", throttle_duration_sec=LOG_SECONDS
+        )
+
+    def _incompatible(self, topic: str, camera: str, event: Any) -> None:
+        policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
+        text = (
+            f"a publisher of {topic} offers another {policy} than the node asks for; set "
+            f"qos_overrides.{topic}.subscription.{policy}"
+        )
+        self._statistics.remember(f"qos {camera}", text)
+        self._node.get_logger().error(text)

@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Intrinsics of the images at hand from sensor_msgs/CameraInfo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from geloc3r_ros.errors import ConfigError
+
+__all__ = ["Intrinsics"]
+
+Array = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Intrinsics:
+    """Intrinsics of one camera's images.
+
+    ``K`` (3, 3) in pixels with integer pixel centres; ``D`` (N,) of the model named
+    ``distortion_model``; ``baseline`` in metres, 0 where camera_info has none.
+    """
+
+    K: Array
+    D: Array
+    distortion_model: str
+    width: int
+    height: int
+    baseline: float
+
+    @classmethod
+    def from_message(cls, message: Any) -> Intrinsics:
+        """Read a CameraInfo, with its binning and region of interest applied.
+
+        Raises:
+            ConfigError: if the camera is not calibrated or the values are impossible.
+        """
+        K = np.array(message.k, float).reshape(3, 3)
+        D, P = np.array(message.d, float), np.array(message.p, float)
+        if not all(np.isfinite(a).all() for a in (K, D, P)):
+            raise ConfigError("camera_info has values that are not finite; calibrate the camera")
+        if K[0, 0] <= 0 or K[1, 1] <= 0:
+            raise ConfigError(
+                f"camera_info has focal lengths {K[0, 0]:g}, {K[1, 1]:g}; calibrate the camera"
+            )
+        roi = message.roi
+        whole = roi.width == 0 or roi.height == 0
+        width, height = (message.width, message.height) if whole else (roi.width, roi.height)
+        bins = np.array([max(message.binning_x, 1), max(message.binning_y, 1)])
+        corner = np.zeros(2) if whole else np.array([roi.x_offset, roi.y_offset], float)
+        K[:2, 2] = (K[:2, 2] - corner + 0.5) / bins - 0.5
+        K[:2, :2] /= bins[:, None]
+        return cls(
+            K=K,
+            D=D,
+            distortion_model=message.distortion_model,
+            width=int(width // bins[0]),
+            height=int(height // bins[1]),
+            baseline=float(-P[3] / P[0]) if P[0] > 0 else 0.0,
+        )
+
+    def check_size(self, width: int, height: int) -> None:
+        """Check that these are intrinsics of an image of this size.
+
+        Raises:
+            ConfigError: if they are not.
+        """
+        if (width, height) != (self.width, self.height):
+            raise ConfigError(
+                f"camera_info is for {self.width}x{self.height}, the image has {width}x{height}; "
+                "calibrate at the size in use"
+            )

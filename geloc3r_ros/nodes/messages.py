@@ -1,0 +1,174 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What image messages are accepted, and how they become RGB arrays.
+
+Each ``fault`` function returns why a message cannot be used, or "" where it can.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from geloc3r_ros.errors import ImageError
+
+__all__ = [
+    "BYTES_PER_PIXEL",
+    "decode_compressed",
+    "decode_image",
+    "decoder_name",
+    "image_fault",
+    "stamp_fault",
+    "stamp_nanoseconds",
+]
+
+Image = npt.NDArray[np.uint8]
+
+# The set of image_encodings.hpp that a camera may send, with the bytes of one pixel in a row.
+BYTES_PER_PIXEL = {
+    **dict.fromkeys(("mono8", "nv21", "nv24"), 1),
+    **dict.fromkeys(("mono16", "uyvy", "yuyv", "yuv422", "yuv422_yuy2"), 2),
+    **dict.fromkeys(("rgb8", "bgr8"), 3),
+    **dict.fromkeys(("rgba8", "bgra8"), 4),
+    **{f"bayer_{order}8": 1 for order in ("rggb", "bggr", "gbrg", "grbg")},
+    **{f"bayer_{order}16": 2 for order in ("rggb", "bggr", "gbrg", "grbg")},
+}
+# Rows of data for each row of pixels: the colour planes follow the grey one.
+PLANES = {"nv21": 1.5, "nv24": 3.0}
+SMALLEST_SIDE = 32
+
+
+def stamp_nanoseconds(stamp: Any) -> int:
+    """Return a builtin_interfaces/Time as nanoseconds."""
+    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def stamp_fault(stamp: Any, now: int, max_future: float) -> str:
+    """Check a header's stamp against the node's clock (nanoseconds; 0: not running yet)."""
+    if stamp.nanosec >= 1_000_000_000:
+        return f"stamp has nanosec {stamp.nanosec}, at most 999999999 is legal; fix the driver"
+    nanoseconds = stamp_nanoseconds(stamp)
+    if nanoseconds <= 0:
+        return f"stamp is {stamp.sec}.{stamp.nanosec:09d}; the driver must stamp its images"
+    ahead = (nanoseconds - now) / 1e9
+    if max_future and now and ahead > max_future:
+        return (
+            f"stamp is {ahead:.1f} s ahead of the node's clock, max_future is {max_future:g} s; "
+            "synchronise the clocks"
+        )
+    return ""
+
+
+def image_fault(message: Any) -> str:
+    """Check encoding, sizes and length of a sensor_msgs/Image."""
+    pixel = BYTES_PER_PIXEL.get(message.encoding)
+    if pixel is None:
+        known = ", ".join(BYTES_PER_PIXEL)
+        return f"encoding {message.encoding!r} is not supported; supported are {known}"
+    width, height = message.width, message.height
+    if min(width, height) < SMALLEST_SIDE:
+        return f"image is {width}x{height}; each side needs at least {SMALLEST_SIDE} pixels"
+    if message.step < width * pixel:
+        return (
+            f"step is {message.step}, a row of {width} {message.encoding} pixels has "
+            f"{width * pixel} bytes; fix the driver"
+        )
+    rows = int(height * PLANES.get(message.encoding, 1))
+    if len(message.data) != message.step * rows:
+        return (
+            f"data has {len(message.data)} bytes, {rows} rows of {message.step} make "
+            f"{message.step * rows}; fix the driver"
+        )
+    if message.encoding == "nv21" and (width % 2 or height % 2):
+        return f"nv21 image is {width}x{height}; both must be even"
+    return ""
+
+
+def decode_compressed(message: Any) -> Image:
+    """Decode a sensor_msgs/CompressedImage (JPEG, PNG, TIFF) to RGB (H, W, 3).
+
+    Raises:
+        ImageError: if the data is no image.
+    """
+    data = np.frombuffer(message.data, np.uint8)
+    bgr = None
+    if data.size:
+        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if bgr is None:
+        raise ImageError(
+            f"{data.size} bytes of format {message.format!r} do not decode; JPEG, PNG and TIFF do"
+        )
+    if min(bgr.shape[:2]) < SMALLEST_SIDE:
+        raise ImageError(
+            f"image is {bgr.shape[1]}x{bgr.shape[0]}; each side needs at least "
+            f"{SMALLEST_SIDE} pixels"
+        )
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def decode_image(message: Any) -> Image:
+    """Decode a sensor_msgs/Image without fault to RGB (H, W, 3)."""
+    if message.encoding in PLANES:
+        return _decode_planes(message)
+    return _decoder()[1](message)
+
+
+def decoder_name() -> str:
+    """Name of the package that decodes images on this machine."""
+    return _decoder()[0]
+
+
+def _decode_planes(message: Any) -> Image:
+    width, height = message.width, message.height
+    rows = np.frombuffer(message.data, np.uint8).reshape(-1, message.step)
+    if message.encoding == "nv21":
+        yuv, conversion = np.ascontiguousarray(rows[:, :width]), cv2.COLOR_YUV2RGB_NV21
+        return np.asarray(cv2.cvtColor(yuv, conversion), np.uint8)
+    grey = rows[:height, :width]
+    vu = rows[height:].reshape(height, -1)[:, : 2 * width].reshape(height, width, 2)
+    yuv = np.dstack([grey, vu[..., 1], vu[..., 0]])
+    return np.asarray(cv2.cvtColor(yuv, cv2.COLOR_YUV2RGB), np.uint8)
+
+
+@functools.cache
+def _decoder() -> tuple[str, Callable[[Any], Image]]:
+    """Choose cv_bridge where it works, rosbags-image otherwise.
+
+    A cv_bridge built for another NumPy imports but fails on use, so it is tried on an image.
+    """
+    probe = SimpleNamespace(
+        encoding="mono8", width=2, height=2, step=2, is_bigendian=0, data=b"\0" * 4
+    )
+    try:
+        from cv_bridge import CvBridge
+
+        bridge = CvBridge()
+        bridge.imgmsg_to_cv2(probe, "rgb8")
+    except Exception:
+        return "rosbags-image", _decode_with_rosbags
+    return "cv_bridge", lambda message: np.asarray(bridge.imgmsg_to_cv2(message, "rgb8"))
+
+
+def _decode_with_rosbags(message: Any) -> Image:
+    from rosbags.image import message_to_cvimage
+
+    row = message.width * BYTES_PER_PIXEL[message.encoding]
+    data = message.data
+    if message.step != row:
+        padded = np.frombuffer(data, np.uint8).reshape(message.height, message.step)
+        data = padded[:, :row].tobytes()
+    one_byte = not message.encoding.endswith("16")
+    unpadded: Any = SimpleNamespace(
+        encoding=message.encoding,
+        width=message.width,
+        height=message.height,
+        is_bigendian=0 if one_byte else message.is_bigendian,
+        data=data,
+    )
+    return np.asarray(message_to_cvimage(unpadded, "rgb8"), np.uint8)

@@ -1,0 +1,256 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to a synchronized set: decode, estimate, publish. Runs in the worker's thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image
+
+from geloc3r_ros.errors import ConfigError, GeLoc3rError
+from geloc3r_ros.inference import PoseEstimate, RelativePoseEstimator, undistort
+from geloc3r_ros.nodes.debug_image import draw
+from geloc3r_ros.nodes.frames import Frames
+from geloc3r_ros.nodes.intake import ImageSet
+from geloc3r_ros.nodes.intrinsics import Intrinsics
+from geloc3r_ros.nodes.messages import decode_compressed, decode_image, stamp_nanoseconds
+from geloc3r_ros.nodes.outputs import Outputs, Place, transform_stamped
+from geloc3r_ros.nodes.parameters import Settings
+from geloc3r_ros.nodes.report import Report, assess, in_base_frames, with_scale
+from geloc3r_ros.nodes.statistics import Statistics
+
+__all__ = ["Pipeline"]
+
+# A set may come this share of a period early and still keep to max_update_rate.
+RATE_TOLERANCE = 0.1
+LOG_SECONDS = 5.0
+
+
+class Pipeline:
+    """Takes a set of images to everything that the node publishes of it; never raises."""
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        settings: Callable[[], Settings],
+        estimator: RelativePoseEstimator,
+        intrinsics: Mapping[str, Intrinsics | str],
+        frames: Frames,
+        statistics: Statistics,
+    ) -> None:
+        self._node = node
+        self._settings = settings
+        self._estimator = estimator
+        self._intrinsics = intrinsics
+        self._frames = frames
+        self._statistics = statistics
+        self._due = float("-inf")
+        self._forget = threading.Event()
+        others = settings().cameras[1:]
+        self._outputs = {camera: Outputs(node, camera) for camera in others}
+        self._debug_image = node.create_publisher(Image, "~/debug_image", QoSProfile(depth=1))
+
+    def destroy(self) -> None:
+        """Remove the publishers."""
+        for outputs in self._outputs.values():
+            outputs.destroy()
+        self._node.destroy_publisher(self._debug_image)
+
+    def forget(self) -> None:
+        """Forget the encoded views before the next set, in the thread that uses them."""
+        self._forget.set()
+
+    def process(self, images: ImageSet) -> None:
+        """Process one set."""
+        try:
+            if self._wanted(images):
+                self._process(images)
+        except GeLoc3rError as error:
+            self._refuse(str(error))
+        except Exception as error:
+            self._statistics.remember("error", f"{type(error).__name__}: {error}")
+            self._statistics.count("failed")
+            self._node.get_logger().error(
+                f"set lost to a defect, please report it:\n{traceback.format_exc()}",
+                throttle_duration_sec=LOG_SECONDS,
+            )
+
+    def _wanted(self, images: ImageSet) -> bool:
+        settings = self._settings()
+        age = (self._node.get_clock().now().nanoseconds - images.stamp) / 1e9
+        self._statistics.measure("input age", age)
+        if settings.max_age and age > settings.max_age:
+            self._statistics.count("too old")
+            return False
+        if settings.max_update_rate:
+            period, now = 1.0 / settings.max_update_rate, time.monotonic()
+            if now < self._due - RATE_TOLERANCE * period:
+                self._statistics.count("over rate")
+                return False
+            self._due = max(self._due, now - period) + period
+        return True
+
+    def _process(self, images: ImageSet) -> None:
+        settings = self._settings()
+        if self._forget.is_set():
+            self._forget.clear()
+            self._estimator.clear_cache()
+        frame_ids = self._frame_ids(images, settings)
+        decode = decode_compressed if settings.image_transport == "compressed" else decode_image
+        rgbs = [decode(message) for message in images.messages]
+        known = [self._known(camera, rgb) for camera, rgb in zip(settings.cameras, rgbs)]
+        if settings.rectify:
+            rgbs = [
+                undistort(rgb, K.K, K.D, K.distortion_model) if K else rgb
+                for rgb, K in zip(rgbs, known)
+            ]
+        normalize = settings.intrinsics_normalize and all(known)
+        Ks = [K.K for K in known if K] if normalize else None
+        started = time.monotonic()
+        estimates = self._estimator.estimate_set(rgbs, Ks)
+        self._statistics.measure("network latency", time.monotonic() - started)
+        for i, (camera, estimate) in enumerate(zip(settings.cameras[1:], estimates), start=1):
+            place = Place(
+                images.messages[0].header.stamp,
+                images.messages[i].header.stamp,
+                frame_ids[0],
+                frame_ids[i],
+            )
+            report, place = self._report(estimate, place, known[i], settings)
+            self._publish(camera, report, place, estimate, images.matched, settings)
+            if i == 1 and self._debug_image.get_subscription_count():
+                picture = draw(rgbs[0], rgbs[1], report, settings.debug_image_width)
+                self._debug_image.publish(_image_message(picture, images.messages[0].header))
+        self._statistics.measure("latency", time.monotonic() - images.matched)
+        self._statistics.count("processed")
+
+    def _frame_ids(self, images: ImageSet, settings: Settings) -> list[str]:
+        overrides = settings.frame_ids or ("",) * len(settings.cameras)
+        frame_ids = [
+            (override or message.header.frame_id).lstrip("/")
+            for override, message in zip(overrides, images.messages)
+        ]
+        for camera, frame_id in zip(settings.cameras, frame_ids):
+            if not frame_id:
+                raise ConfigError(
+                    f"images of camera {camera} have no frame_id; set it in the driver, or here "
+                    "by frame_ids"
+                )
+        return frame_ids
+
+    def _known(self, camera: str, rgb: npt.NDArray[np.uint8]) -> Intrinsics | None:
+        """Intrinsics of a camera for this image; None, with a warning, where there are none."""
+        intrinsics = self._intrinsics.get(camera, "no camera_info has arrived")
+        try:
+            if isinstance(intrinsics, str):
+                raise ConfigError(intrinsics)
+            intrinsics.check_size(rgb.shape[1], rgb.shape[0])
+        except ConfigError as error:
+            problem = f"camera {camera}: {error}"
+            if self._settings().intrinsics_require:
+                raise ConfigError(problem) from error
+            self._statistics.count("without intrinsics")
+            self._node.get_logger().warning(
+                f"{problem}; its field of view is guessed", throttle_duration_sec=LOG_SECONDS
+            )
+            return None
+        return intrinsics
+
+    def _report(
+        self, estimate: PoseEstimate, place: Place, known: Intrinsics | None, settings: Settings
+    ) -> tuple[Report, Place]:
+        """Gates, scale and frames of one estimate."""
+        report = assess(estimate, settings)
+        stamp, timeout = stamp_nanoseconds(place.stamp), settings.tf_timeout
+        if settings.scale_source == "fixed":
+            report = with_scale(report, settings.scale_baseline)
+        elif settings.scale_source == "camera_info":
+            if known is None or known.baseline <= 0:
+                raise ConfigError(
+                    "camera_info of the second camera has no baseline (P[3] = -fx * baseline); "
+                    "scale.source: camera_info needs a rectified stereo pair"
+                )
+            report = with_scale(report, known.baseline)
+        elif settings.scale_source == "tf":
+            T_a_b = self._frames.transform(place.frame, place.child_frame, stamp, timeout)
+            report = with_scale(report, float(np.linalg.norm(T_a_b[:3, 3])))
+        if settings.output_frame == "base":
+            child_base = settings.base_child_frame or place.child_frame
+            T_A_a = self._frames.transform(settings.base_frame, place.frame, stamp, timeout)
+            T_b_B = self._frames.transform(place.child_frame, child_base, stamp, timeout)
+            report = in_base_frames(report, T_A_a, T_b_B)
+            place = Place(place.stamp, place.child_stamp, settings.base_frame, child_base)
+        return report, place
+
+    def _publish(
+        self,
+        camera: str,
+        report: Report,
+        place: Place,
+        estimate: PoseEstimate,
+        matched: float,
+        settings: Settings,
+    ) -> None:
+        outputs = self._outputs[camera]
+        if report.valid:
+            outputs.publish_pose(report, place)
+            self._broadcast(report, place, settings)
+            self._statistics.count("valid")
+        else:
+            self._statistics.count("invalid")
+            self._statistics.remember("invalid", report.reason)
+        outputs.publish_relative_pose(
+            report,
+            place,
+            weights=self._estimator.weights_id,
+            trained=estimate.trained,
+            cycle_rotation_error=estimate.cycle_rotation_error,
+            cycle_translation_error=estimate.cycle_translation_error,
+            latency=time.monotonic() - matched,
+        )
+
+    def _broadcast(self, report: Report, place: Place, settings: Settings) -> None:
+        if not (settings.publish_tf and report.translation_valid):
+            return
+        transform = transform_stamped(
+            report, place, suffix=settings.tf_child_suffix, invert=settings.invert_tf
+        )
+        other = self._frames.foreign_parent(transform.child_frame_id)
+        if not other:
+            self._frames.broadcast(transform)
+            return
+        conflict = (
+            f"TF stopped: someone else makes {other} the parent of {transform.child_frame_id}; "
+            "change tf.child_suffix or stop the other, then call ~/reset"
+        )
+        self._statistics.remember("tf conflict", conflict)
+        self._node.get_logger().error(conflict, throttle_duration_sec=LOG_SECONDS)
+
+    def _refuse(self, reason: str) -> None:
+        self._statistics.count("refused")
+        self._statistics.remember("error", reason)
+        self._node.get_logger().warning(
+            f"set refused: {reason}", throttle_duration_sec=LOG_SECONDS
+        )
+
+
+def _image_message(rgb: npt.NDArray[np.uint8], header: Any) -> Image:
+    height, width = rgb.shape[:2]
+    return Image(
+        header=header,
+        height=height,
+        width=width,
+        encoding="rgb8",
+        step=3 * width,
+        data=rgb.tobytes(),
+    )
