@@ -30,7 +30,7 @@ MIN_KEPT = 0.5
 """A view whose width or height is cut below this share to match the others gets a warning."""
 
 TIGHT_CROP = (
-    "only {kept:.0f} % of the width or height of view {view} is used: its principal point is far "
+    "only {kept:.0f} % of the width or height of image {view} is used: its principal point is far "
     "off the centre, or another view is much narrower; check the intrinsics"
 )
 
@@ -139,12 +139,12 @@ def _lens(size: tuple[int, int], K: npt.ArrayLike, view: int) -> tuple[Array, Ar
     """Focal lengths, principal point, and pixels from it to the nearer edges: (x, y) each."""
     K = np.asarray(K, float)
     if K.shape != (3, 3) or not np.isfinite(K).all():
-        raise ImageError(f"intrinsics of view {view} must be a finite 3x3 matrix: {K.tolist()}")
+        raise ImageError(f"intrinsics of image {view} must be a finite 3x3 matrix: {K.tolist()}")
     focal, centre = np.diag(K)[:2], K[:2, 2]
     reach = np.minimum(centre + 0.5, np.subtract(size, centre + 0.5))
     if min(focal) <= 0 or min(reach) <= 0:
         raise ImageError(
-            f"intrinsics of view {view} do not fit its {size[0]}x{size[1]} pixels: focal lengths "
+            f"intrinsics of image {view} do not fit its {size[0]}x{size[1]} pixels: focal lengths "
             f"{focal.tolist()}, principal point {centre.tolist()}; are they of another resolution?"
         )
     return focal, centre, reach

@@ -4,7 +4,13 @@
 
 from geloc3r_ros.model.config import ModelConfig
 from geloc3r_ros.model.network import EncodedView, GeLoc3r
-from geloc3r_ros.model.weights import WeightsInfo, load_weights, read_info, save_weights
+from geloc3r_ros.model.weights import (
+    WeightsInfo,
+    load_weights,
+    locate_weights,
+    read_info,
+    save_weights,
+)
 
 __all__ = [
     "EncodedView",
@@ -12,6 +18,7 @@ __all__ = [
     "ModelConfig",
     "WeightsInfo",
     "load_weights",
+    "locate_weights",
     "read_info",
     "save_weights",
 ]

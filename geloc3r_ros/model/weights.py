@@ -24,7 +24,14 @@ from geloc3r_ros.model.config import ModelConfig
 from geloc3r_ros.model.network import GeLoc3r
 from geloc3r_ros.model.tensor_files import read_header, read_tensors
 
-__all__ = ["WeightsInfo", "initialise_from", "load_weights", "read_info", "save_weights"]
+__all__ = [
+    "WeightsInfo",
+    "initialise_from",
+    "load_weights",
+    "locate_weights",
+    "read_info",
+    "save_weights",
+]
 
 SHIPPED = Path(__file__).parents[1] / "weights" / "tiny.safetensors"
 METADATA_KEY = "geloc3r"
@@ -75,7 +82,7 @@ def read_info(name: str | Path) -> WeightsInfo:
     Raises:
         WeightsError: if there are none of that name, or the file is damaged or of another network.
     """
-    path = _locate(name)
+    path = locate_weights(name)
     if path is None:
         return _untrained_info()
     tensors, metadata = read_header(path)
@@ -102,7 +109,7 @@ def load_weights(
     Raises:
         WeightsError: if there are none of that name, or the file is damaged or of another network.
     """
-    path = _locate(name)
+    path = locate_weights(name)
     if path is None:
         info = _untrained_info()
         with torch.random.fork_rng(devices=[]):
@@ -156,7 +163,7 @@ def initialise_from(model: GeLoc3r, name: str | Path) -> None:
     Raises:
         WeightsError: if there are no weights of that name, or they do not fit.
     """
-    path = _locate(name)
+    path = locate_weights(name)
     if path is None:
         raise WeightsError(f"weights {name} are untrained: name others to start from")
     tensors = read_tensors(path).tensors
@@ -173,8 +180,12 @@ def initialise_from(model: GeLoc3r, name: str | Path) -> None:
     model.load_state_dict(found, strict=False)
 
 
-def _locate(name: str | Path) -> Path | None:
-    """Return the file of weights; None for the variant that ships, where no file ships with it."""
+def locate_weights(name: str | Path) -> Path | None:
+    """Return the file of weights; None for the variant that ships, where no file ships with it.
+
+    Raises:
+        WeightsError: if there are none of that name on this machine.
+    """
     if str(name) == "tiny":
         return SHIPPED if SHIPPED.exists() else None
     if Path(name).exists():
