@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 __all__ = ["environment", "profile"]
 
-# Jazzy's Fast DDS reads the first name, Kilted's and later ones the second.
+# Fast DDS up to Jazzy reads the first name. Later ones read the second, and complain about the first.
 VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+FIRST_RCLPY_AFTER_JAZZY = 8
 
 
 def profile() -> Path:
@@ -24,4 +26,5 @@ def environment() -> dict[str, str]:
     """Environment variables to add to a process; none where the user has set one of them."""
     if any(name in os.environ for name in VARIABLES):
         return {}
-    return dict.fromkeys(VARIABLES, str(profile()))
+    after_jazzy = int(version("rclpy").partition(".")[0]) >= FIRST_RCLPY_AFTER_JAZZY
+    return {VARIABLES[after_jazzy]: str(profile())}
