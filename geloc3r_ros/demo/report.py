@@ -19,8 +19,8 @@ from geloc3r_ros.geometry import Array, pose_errors, rotation_angle
 __all__ = ["LINE_HEADER", "Estimate", "Report", "Result", "summary_table"]
 
 LINE_HEADER = (
-    "       true turn  error: rotation  direction  cycle: rotation  direction    latency\n"
-    "  set        deg              deg        deg              deg        deg         ms"
+    "      true         error             cycle error     latency\n"
+    " set  turn  rotation direction  rotation direction     ms    (degrees)"
 )
 
 
@@ -60,8 +60,8 @@ class Result:
         if not e.trained and "untrained" not in e.reason:
             notes.append("untrained weights")
         return (
-            f"{number:5d} {turn:11.1f} {rotation:16.1f} {direction:10.1f} {cycle_r:16.1f} "
-            f"{cycle_t:10.1f} {1e3 * e.latency:10.1f}  {'; '.join(notes)}"
+            f"{number:4d} {turn:5.1f} {rotation:9.1f} {direction:9.1f} {cycle_r:9.1f} "
+            f"{cycle_t:9.1f} {1e3 * e.latency:8.1f}  {'; '.join(notes)}"
         ).rstrip()
 
 

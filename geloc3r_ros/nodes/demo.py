@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
+from ament_index_python.packages import get_package_prefix
 from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
@@ -66,7 +67,9 @@ def run(output: Path, console: Console | None = None) -> None:
         for scene in scenes(output):
             report = Report(scene.name, scene.truth())
             folder = output / scene.name
-            console.print(f"\n[bold]{scene.name}[/]: {len(report.truth)} sets, {scene.bag}")
+            console.print(
+                f"\n[bold]{scene.name}[/]: {len(report.truth)} sets, {scene.bag}", soft_wrap=True
+            )
             with _node_process(scene, folder) as process:
                 listener = Listener(process, report, console)
                 try:
@@ -111,7 +114,7 @@ def _node_process(scene: Scene, folder: Path) -> Iterator[subprocess.Popen[bytes
     settings = {**PARAMETERS, "image_transport": scene.image_transport}
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "geloc3r_ros.nodes.main", *_ros_arguments(settings)],
+            [sys.executable, _executable("geloc3r_node"), *_ros_arguments(settings)],
             stdout=file,
             stderr=subprocess.STDOUT,
         )
@@ -128,6 +131,10 @@ def _node_process(scene: Scene, folder: Path) -> Iterator[subprocess.Popen[bytes
                 process.wait()
     if code:
         raise GeLoc3rError(f"the node ended with exit code {code}; its log is {log}")
+
+
+def _executable(name: str) -> str:
+    return str(Path(get_package_prefix("geloc3r_ros")) / "lib" / "geloc3r_ros" / name)
 
 
 def _ros_arguments(settings: Mapping[str, Any]) -> list[str]:
@@ -172,7 +179,7 @@ class Listener:
         """
         for name in ("configure", "activate"):
             self._transition(name)
-        self._console.print(LINE_HEADER)
+        self._console.print(LINE_HEADER, highlight=False, soft_wrap=True)
         self._play(scene)
         if self._report.dropped:
             self._console.print(f"Status of the node: {self._status or 'none was received'}")
@@ -191,7 +198,7 @@ class Listener:
     def _play(self, scene: Scene) -> None:
         """Replay the bag from another process until the last set has come, or no more will."""
         replay = subprocess.Popen(
-            [sys.executable, "-m", "geloc3r_ros.cli", "replay", str(scene.bag), "--wait", "20"],
+            [sys.executable, _executable("geloc3r"), "replay", str(scene.bag), "--wait", "20"],
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -227,7 +234,8 @@ class Listener:
         )
         result = self._report.add(stamp_of(message), estimate)
         if result is not None:
-            self._console.print(result.line(len(self._report.results)), highlight=False)
+            line = result.line(len(self._report.results))
+            self._console.print(line, highlight=False, soft_wrap=True)
 
     def _on_status(self, message: DiagnosticStatus) -> None:
         self._status = message.message

@@ -10,7 +10,7 @@ from pathlib import Path
 
 __all__ = ["environment", "profile"]
 
-# Fast DDS up to Jazzy reads the first name. Later ones read the second, and complain about the first.
+# Jazzy's Fast DDS reads the first name; Kilted's and later ones want the second, and load both.
 VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
 FIRST_RCLPY_AFTER_JAZZY = 8
 
