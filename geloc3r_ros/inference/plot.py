@@ -166,6 +166,7 @@ def _draw_space(axes: Axes3D, cameras: Sequence[Camera]) -> None:
             *(points[points[:, 2].argmax()] if above else foot),
             f"{camera.name}\n" if above else f" {camera.name}",
             color=camera.colour, weight="bold", fontsize=13, va="bottom" if above else "top",
+            zorder=1000,
         )  # fmt: skip
     middle = (everything.min(0) + everything.max(0)) / 2
     half = 0.55 * np.ptp(everything, axis=0).max()
