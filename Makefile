@@ -1,0 +1,31 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+
+# `make PYTHON=python3.12 ...` takes another Python; `make ROS_DISTRO=jazzy ...` other ROS wheels.
+PYTHON ?= python3
+
+export ROS_DISTRO
+
+SHELL := /bin/bash
+ENTER := source .venv/bin/activate && source install/local_setup.bash
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint clean
+
+help: ## Show this
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
+
+setup: ## Make .venv and install/: everything that the other targets need
+	@$(PYTHON) pip_ros/set_up.py
+
+demo: setup ## Show the node at work on a stereo recording; writes demo_output/
+	@$(ENTER) && geloc3r demo
+
+test: setup ## Run the whole test suite
+	@$(ENTER) && pytest
+
+lint: setup ## Check style and types
+	@$(ENTER) && ruff check && ruff format --check --quiet && mypy
+
+clean: ## Remove all that the other targets made
+	@rm -rf .venv build install log demo_output *.egg-info

@@ -1,0 +1,55 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""`pip install .` serves machines without ROS: network, commands, training.
+
+A ROS workspace builds the same code with its messages by CMakeLists.txt.
+"""
+
+from setuptools import find_packages, setup
+
+RUN = [
+    "huggingface_hub>=0.20",
+    "matplotlib>=3.5",
+    "numpy>=1.21",
+    "opencv-python-headless>=4.5",
+    "pillow>=9",
+    "pyyaml>=5.4",
+    "rich>=12",
+    "rosbags>=0.10",
+    "rosbags-image>=0.10",
+    "safetensors>=0.4",
+    "torch>=2.1",
+    "transforms3d>=0.4.1",
+    "typer>=0.12",
+]
+TRAINING = ["accelerate>=1.0", "numba>=0.60", "tensorboard>=2.14"]
+TEST = [
+    "hypothesis>=6",
+    "mypy>=1.10",
+    "poselib>=2.0.4",
+    "pytest>=8",
+    "pytest-timeout>=2.2",
+    "ruff>=0.6",
+    "types-PyYAML",
+]
+
+setup(
+    name="geloc3r_ros",
+    version="0.1.0",
+    description="Pose of one camera relative to another from two images, for ROS 2",
+    author="The geloc3r_ros authors",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=[
+        *find_packages(include=["geloc3r_ros", "geloc3r_ros.*"]),
+        "geloc3r_training",
+        *(f"geloc3r_training.{name}" for name in find_packages("training")),
+    ],
+    package_dir={"geloc3r_training": "training"},
+    package_data={
+        "geloc3r_ros": ["weights/*.safetensors", "demo/stereo/*", "demo/*.mcap"],
+    },
+    install_requires=RUN,
+    extras_require={"training": TRAINING, "test": [*TRAINING, *TEST]},
+    entry_points={"console_scripts": ["geloc3r = geloc3r_ros.cli:main"]},
+)
