@@ -59,11 +59,11 @@ class Buffer:
         child = transform.child_frame_id.removeprefix("/")
         stamp = _nanoseconds(transform.header.stamp)
         with self._changed:
+            self._frames |= {child, edge.parent}
             history = self._histories.get(child)
             if not isinstance(history, History):
                 history = self._histories[child] = History(self._cache_time)
             if history.insert(stamp, edge):
-                self._frames |= {child, edge.parent}
                 self._changed.notify_all()
             else:
                 get_logger("tf2").warning(
@@ -77,8 +77,8 @@ class Buffer:
             return
         child = transform.child_frame_id.removeprefix("/")
         with self._changed:
-            self._histories[child] = FixedPose(edge)
             self._frames |= {child, edge.parent}
+            self._histories[child] = FixedPose(edge)
             self._changed.notify_all()
 
     def clear(self) -> None:

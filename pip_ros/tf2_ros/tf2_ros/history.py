@@ -34,7 +34,7 @@ class FixedPose:
 
 
 class History:
-    """The edges of the last ``duration`` nanoseconds, counted from the newest one; never empty once filled."""
+    """The edges of the last ``duration`` nanoseconds up to the newest; never empty once filled."""
 
     def __init__(self, duration: int) -> None:
         self._duration = duration
@@ -47,15 +47,20 @@ class History:
         return self._stamps[-1]
 
     def insert(self, stamp: int, edge: Edge) -> bool:
-        """Store an edge, in the place of one with the same stamp; False if it is too old."""
-        if self._stamps and stamp < self.newest_stamp - self._duration:
-            return False
+        """Store an edge, in the place of one with the same stamp; False if it is too old.
+
+        As in tf2, edges that have expired go when the next one comes.
+        """
+        if self._stamps:
+            oldest_kept = self.newest_stamp - self._duration
+            expired = bisect_left(self._stamps, oldest_kept)
+            del self._stamps[:expired], self._edges[:expired]
+            if stamp < oldest_kept:
+                return False
         place = bisect_left(self._stamps, stamp)
         same = place < len(self._stamps) and self._stamps[place] == stamp
         self._stamps[place : place + same] = [stamp]
         self._edges[place : place + same] = [edge]
-        expired = bisect_left(self._stamps, self.newest_stamp - self._duration)
-        del self._stamps[:expired], self._edges[:expired]
         return True
 
     def at(self, stamp: int) -> Edge:

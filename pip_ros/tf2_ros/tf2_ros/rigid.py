@@ -36,18 +36,16 @@ class Rigid(NamedTuple):
 
     @classmethod
     def from_msg(cls, msg: Transform) -> Rigid:
-        """Read a message.
+        """Read a message; its quaternion need not have unit length.
 
         Raises:
-            ValueError: if it is not finite or its quaternion not of unit length, within 0.01.
+            ValueError: if it is not finite, or its quaternion has no length.
         """
         r, t = msg.rotation, msg.translation
         quat_wxyz, translation = np.array([r.w, r.x, r.y, r.z]), np.array([t.x, t.y, t.z])
-        if not (np.isfinite(quat_wxyz).all() and np.isfinite(translation).all()):
-            raise ValueError(f"it is not finite: {msg}")
         length = np.linalg.norm(quat_wxyz)
-        if abs(length**2 - 1.0) >= 0.01:
-            raise ValueError(f"its quaternion has length {length:.4f}, not 1: {msg}")
+        if not (np.isfinite(length) and length > 0.0 and np.isfinite(translation).all()):
+            raise ValueError(f"it is not a rigid transform: {msg}")
         return cls(quat_wxyz / length, translation)
 
     def to_msg(self) -> Transform:
