@@ -1,0 +1,251 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The estimator against the bare network: what it adds must not change the numbers."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from geloc3r_ros.errors import ConfigError, DeviceError, ImageError
+from geloc3r_ros.geometry import is_transform, pose_errors, rotation_angle
+from geloc3r_ros.inference import RelativePoseEstimator
+from geloc3r_ros.inference.preprocess import frame
+from geloc3r_ros.model import GeLoc3r, ModelConfig, WeightsInfo, load_weights, save_weights
+
+
+@pytest.fixture
+def estimator():
+    return RelativePoseEstimator.load("tiny", device="cpu")
+
+
+@pytest.fixture
+def encoded(estimator):
+    """The number of views of each batch that goes through the encoder."""
+    return count_encoded(estimator)
+
+
+def count_encoded(estimator):
+    batches = []
+    estimator.backend.network.enc_norm.register_forward_hook(
+        lambda module, inputs, output: batches.append(len(output))
+    )
+    return batches
+
+
+def scene(seed, size=(640, 480)):
+    """Make an image with structure at all scales."""
+    rng = np.random.default_rng(seed)
+    v, u = np.mgrid[: size[1], : size[0]] / 100.0
+    waves = [np.sin(k * rng.uniform(-1, 1) * u + k * rng.uniform(-1, 1) * v) for k in range(2, 11)]
+    return np.uint8(127.5 + 40 * np.stack([sum(waves[c::3]) for c in range(3)], -1))
+
+
+def assert_same_pose(a, b, tolerance=1e-5):
+    assert np.abs(a.T_1_2 - b.T_1_2).max() < tolerance
+    assert np.abs(a.covariance - b.covariance).max() < 100 * tolerance
+
+
+def test_the_estimate_is_what_the_head_of_side_2_says(estimator):
+    network, _ = load_weights("tiny")
+    rgbs = scene(1), scene(2, (480, 640))
+    images = [
+        torch.from_numpy(frame(rgb.shape[1], rgb.shape[0], network.config).pixels(rgb))
+        .permute(2, 0, 1)[None]
+        .float()
+        .div(255)
+        .sub(0.5)
+        .div(0.5)
+        for rgb in rgbs
+    ]
+    with torch.inference_mode():
+        T_2_1, T_1_2 = (T[0].double().numpy() for T in network(*images))
+    found = estimator.estimate(*rgbs)
+    assert np.allclose(pose_errors(found.T_1_2, T_1_2), 0, atol=1e-4)
+    assert np.linalg.norm(found.T_1_2[:3, 3]) == pytest.approx(1)
+    assert is_transform(found.T_1_2)
+    assert found.cycle_rotation_error == pytest.approx(
+        rotation_angle(T_1_2[:3, :3] @ T_2_1[:3, :3]), abs=1e-4
+    )
+    # Seen from the other side, the heads change places.
+    assert np.allclose(pose_errors(estimator.estimate(*rgbs[::-1]).T_1_2, T_2_1), 0, atol=1e-4)
+
+
+def test_a_set_is_its_pairs(estimator):
+    images = [scene(1), scene(2), scene(3, (480, 640)), scene(4)]
+    together = estimator.estimate_set(images)
+    assert len(together) == 3
+    for image, found in zip(images[1:], together, strict=True):
+        estimator.clear_cache()
+        assert_same_pose(found, estimator.estimate(images[0], image))
+
+
+def test_a_set_with_intrinsics_is_its_pairs(estimator):
+    # The third view has reach to spare, so it does not change the framing of the others.
+    images, offsets = [scene(1), scene(2), scene(3)], [(5, 2), (-5, 0), (0, -2)]
+    Ks = [[[525, 0, 319.5 + x], [0, 525, 239.5 + y], [0, 0, 1]] for x, y in offsets]
+    pair, *_ = estimator.estimate_set(images, Ks)
+    assert_same_pose(pair, estimator.estimate(images[0], images[1], Ks[0], Ks[1]))
+    ignorant = estimator.estimate(images[0], images[1])
+    assert np.abs(pair.T_1_2 - ignorant.T_1_2).max() > 1e-4
+
+
+def test_every_image_of_a_set_is_encoded_once_in_one_batch(estimator, encoded):
+    estimator.estimate_set([scene(1), scene(2), scene(3)])
+    assert encoded == [3]
+
+
+def test_images_of_other_shapes_are_other_batches(estimator, encoded):
+    estimator.estimate_set([scene(1), scene(2, (480, 640)), scene(3)])
+    assert sorted(encoded) == [1, 2]
+
+
+def test_a_stream_encodes_each_image_once(estimator, encoded):
+    frames = [scene(seed) for seed in range(4)]
+    for earlier, later in pairwise(frames):
+        estimator.estimate(earlier, later)
+    assert encoded == [2, 1, 1]
+
+
+def test_a_reference_stays_remembered(estimator, encoded):
+    for seed in range(1, 10):  # more than the cache holds
+        estimator.estimate(scene(0), scene(seed))
+    assert encoded == [2] + [1] * 8
+
+
+def test_a_remembered_view_gives_the_same_pose(estimator):
+    first = estimator.estimate(scene(1), scene(2))
+    assert_same_pose(first, estimator.estimate(scene(1).copy(), scene(2)), tolerance=1e-12)
+
+
+def test_clear_cache_forgets(estimator, encoded):
+    estimator.estimate(scene(1), scene(2))
+    estimator.clear_cache()
+    estimator.estimate(scene(1), scene(2))
+    assert encoded == [2, 2]
+
+
+def test_without_a_cache_everything_is_encoded():
+    forgetful = RelativePoseEstimator.load("tiny", device="cpu", cache_size=0)
+    encoded = count_encoded(forgetful)
+    forgetful.estimate(scene(1), scene(2))
+    forgetful.estimate(scene(1), scene(2))
+    assert encoded == [2, 2]
+
+
+def test_one_pixel_makes_another_view(estimator, encoded):
+    changed = scene(2)
+    changed[240:260, 320:340] += 100
+    estimator.estimate_set([scene(1), scene(2), changed])
+    assert encoded == [3]
+
+
+def test_warm_up_leaves_nothing_behind(estimator, encoded):
+    estimator.warm_up([(480, 640), (640, 480)])
+    assert sum(encoded) == 2
+    black = np.zeros((480, 640, 3), np.uint8)
+    estimator.estimate(black, scene(1))
+    assert sum(encoded) == 4
+
+
+def test_identical_images_have_no_direction(estimator, encoded):
+    found = estimator.estimate(scene(1), scene(1).copy())
+    assert found.valid
+    assert not found.translation_valid
+    assert encoded == [1]
+
+
+def test_a_network_that_fails_says_so(estimator):
+    estimator.backend.network.pose_head.fc_t.bias.fill_(torch.nan)
+    found = estimator.estimate(scene(1), scene(2))
+    assert not found.valid
+    assert "not finite" in found.reason
+
+
+def test_latency_adds_up(estimator):
+    latency = estimator.estimate(scene(1), scene(2)).latency
+    stages = latency.preprocess, latency.encode, latency.decode
+    assert min(stages) > 0
+    assert latency.total == pytest.approx(sum(stages))
+
+
+def save_random(path, **known):
+    config = ModelConfig.tiny()
+    info = WeightsInfo(name="random", config=config, licence="Apache-2.0", **known)
+    save_weights(path, GeLoc3r(config), info)
+    return str(path)
+
+
+def test_untrained_weights_are_declared_everywhere(tmp_path, caplog):
+    weights = save_random(tmp_path / "random.safetensors", trained=False)
+    estimator = RelativePoseEstimator.load(weights, device="cpu")
+    found = estimator.estimate(scene(1), scene(2))
+    assert (estimator.trained, found.trained) == (False, False)
+    assert estimator.weights_id == "random"
+    assert "random are untrained" in caplog.text
+    assert np.diag(found.covariance)[3:] == pytest.approx(np.pi**2)
+
+
+def test_the_calibration_of_the_weights_is_used(tmp_path):
+    lines = {"rotation": {"bias": 0.2, "slope": 0}, "translation": {"bias": 0.3, "slope": 0}}
+    weights = save_random(tmp_path / "random.safetensors", trained=True, calibration=lines)
+    found = RelativePoseEstimator.load(weights, device="cpu").estimate(scene(1), scene(2))
+    assert np.diag(found.covariance)[3:] == pytest.approx(0.2**2)
+    assert np.linalg.eigvalsh(found.covariance[:3, :3]) == pytest.approx([1e-6, 0.09, 0.09])
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_is_close(estimator, precision):
+    half = RelativePoseEstimator.load("tiny", device="cpu", precision=precision)
+    assert half.precision == precision
+    exact, rounded = (e.estimate(scene(1), scene(2)) for e in (estimator, half))
+    rotation_error, direction_error = pose_errors(rounded.T_1_2, exact.T_1_2)
+    assert 0 < np.degrees(rotation_error) < 5  # a random network magnifies rounding
+    assert np.degrees(direction_error) < 5
+    assert is_transform(rounded.T_1_2)
+
+
+def test_auto_takes_what_there_is():
+    estimator = RelativePoseEstimator.load("tiny")
+    expected = "cuda:0" if torch.cuda.is_available() else "cpu"
+    assert estimator.device == expected
+    assert estimator.precision in (["bf16", "fp16"] if expected != "cpu" else ["fp32"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "error", "message"),
+    [
+        ({"device": "cuda:99"}, DeviceError, "'cuda:99' does not exist.*take auto or cpu"),
+        ({"device": "gpu"}, DeviceError, "'gpu' is not auto, cpu, cuda or cuda:N"),
+        ({"precision": "int4"}, ConfigError, "'int4' is not one of auto, fp32, bf16, fp16"),
+        ({"backend": "tflite"}, ConfigError, "'tflite' is not one of torch"),
+        ({"resampling": "nearest"}, ConfigError, "'nearest' is not one of area, lanczos"),
+    ],
+)
+def test_what_does_not_exist_is_named(setting, error, message):
+    with pytest.raises(error, match=message):
+        RelativePoseEstimator.load("tiny", **setting)
+
+
+def test_bad_images_are_named(estimator):
+    with pytest.raises(ImageError, match="image 2 is of type float64"):
+        estimator.estimate(scene(1), scene(2).astype(float))
+    with pytest.raises(ConfigError, match="1 images given"):
+        estimator.estimate_set([scene(1)])
+    with pytest.raises(ConfigError, match="1 intrinsics given for 2 images"):
+        estimator.estimate(scene(1), scene(2), K1=np.eye(3))
+
+
+def test_a_tight_crop_is_told(estimator):
+    wide, narrow = ([[f, 0, 319.5], [0, f, 239.5], [0, 0, 1]] for f in (300.0, 1500.0))
+    assert "only 20 %" in estimator.estimate(scene(1), scene(2), wide, narrow).reason
+
+
+def test_running_out_of_memory_names_the_remedy(estimator):
+    def exhaust(*_):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    estimator.backend.network.enc_norm.register_forward_hook(exhaust)
+    with pytest.raises(DeviceError, match=r"tiny network in fp32.*precision fp16"):
+        estimator.estimate(scene(1), scene(2))

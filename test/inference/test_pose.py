@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From the numbers of both heads to an estimate, by numbers computed by hand."""
+
+import numpy as np
+import pytest
+
+from geloc3r_ros.errors import WeightsError
+from geloc3r_ros.geometry import inverse, is_transform, make_transform, rotation_about
+from geloc3r_ros.inference.pose import Calibration, Latency, pose_from_heads
+
+LATENCY = Latency(preprocess=0.0, encode=0.0, decode=0.0, total=0.0)
+CALIBRATION = Calibration(rotation=(0.02, 0.5), translation=(0.1, 2.0))
+
+# Camera 2 stands 2 m to the right of camera 1 and looks left, towards -x of camera 1.
+T_1_2 = make_transform([[0, 0, -1], [0, 1, 0], [1, 0, 0]], [2, 0, 0])
+
+
+def raw(T, scale=1.0):
+    """Write a transform as a head would: t, then the rows of R, of any length."""
+    return np.concatenate([T[:3, 3], scale * T[:3, :3].ravel()])
+
+
+def estimate(raw_2_1, raw_1_2, **more):
+    arguments = {"calibration": CALIBRATION, "trained": True, "latency": LATENCY, **more}
+    return pose_from_heads(raw_2_1, raw_1_2, **arguments)
+
+
+def test_T_1_2_maps_points_of_camera_2_into_camera_1():
+    found = estimate(raw(inverse(T_1_2)), raw(T_1_2, scale=3.0))
+    ahead_of_camera_2 = np.array([0, 0, 1, 1])
+    assert found.T_1_2 @ ahead_of_camera_2 == pytest.approx([0, 0, 0, 1])  # with unit baseline
+    assert found.T_1_2[:3, 3] == pytest.approx([1, 0, 0])
+    assert is_transform(found.T_1_2)
+    assert (found.valid, found.translation_valid, found.reason) == (True, True, "")
+    assert found.cycle_rotation_error == pytest.approx(0)
+    assert found.cycle_translation_error == pytest.approx(0)
+
+
+def test_the_cycle_errors_are_those_put_in():
+    T_2_1 = inverse(T_1_2)
+    off = make_transform(rotation_about([0, 1, 0], 0.03) @ T_2_1[:3, :3], T_2_1[:3, 3])
+    assert estimate(raw(off), raw(T_1_2)).cycle_rotation_error == pytest.approx(0.03)
+    off = make_transform(T_2_1[:3, :3], rotation_about([0, 1, 0], 0.2) @ T_2_1[:3, 3])
+    found = estimate(raw(off), raw(T_1_2))
+    assert found.cycle_rotation_error == pytest.approx(0, abs=1e-12)
+    assert found.cycle_translation_error == pytest.approx(0.2)
+    assert found.T_1_2[:3, 3] == pytest.approx([1, 0, 0])  # the other head does not move it
+
+
+def test_the_covariance_is_that_of_a_direction():
+    T_2_1 = inverse(T_1_2)
+    off = make_transform(
+        rotation_about([0, 1, 0], 0.04) @ T_2_1[:3, :3],
+        rotation_about([0, 1, 0], 0.2) @ T_2_1[:3, 3],
+    )
+    C = estimate(raw(off), raw(T_1_2)).covariance
+    sigma_direction, sigma_rotation = 0.1 + 2.0 * 0.2, 0.02 + 0.5 * 0.04
+    expected = [1e-6, sigma_direction**2, sigma_direction**2, *[sigma_rotation**2] * 3]
+    assert pytest.approx(np.diag(expected), abs=1e-12) == C  # the direction is x
+
+
+def test_sigmas_end_at_half_a_turn():
+    C = CALIBRATION.covariance(np.array([0, 0, 1.0]), 100.0, 100.0)
+    assert np.diag(C) == pytest.approx([np.pi**2, np.pi**2, 1e-6, *[np.pi**2] * 3])
+
+
+@pytest.mark.parametrize("head", [0, 1])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_give_no_pose(head, value):
+    raws = [raw(inverse(T_1_2)), raw(T_1_2)]
+    raws[head][5] = value
+    found = estimate(*raws)
+    assert not found.valid
+    assert not found.translation_valid
+    assert "not finite" in found.reason
+    assert np.array_equal(found.T_1_2, np.eye(4))
+    assert np.linalg.eigvalsh(found.covariance).min() > 1
+
+
+@pytest.mark.parametrize("head", [0, 1])
+def test_a_translation_without_length_has_no_direction(head):
+    raws = [raw(inverse(T_1_2)), raw(T_1_2)]
+    raws[head][:3] = 0.0
+    found = estimate(*raws)
+    assert found.valid
+    assert not found.translation_valid
+    assert "without direction" in found.reason
+    assert np.array_equal(found.T_1_2[:3, 3], [0, 0, 0])
+    assert found.T_1_2[:3, :3] == pytest.approx(T_1_2[:3, :3])
+    assert np.linalg.eigvalsh(found.covariance[:3, :3]).min() > 1
+
+
+def test_identical_images_have_no_direction():
+    found = estimate(raw(inverse(T_1_2)), raw(T_1_2), identical=True)
+    assert found.valid
+    assert not found.translation_valid
+    assert "same" in found.reason
+    assert np.linalg.eigvalsh(found.covariance[:3, :3]).min() > 1
+
+
+def test_a_note_is_passed_on_unless_something_worse_is_to_be_said():
+    both = raw(inverse(T_1_2)), raw(T_1_2)
+    assert estimate(*both, note="a tight crop").reason == "a tight crop"
+    assert "same" in estimate(*both, note="a tight crop", identical=True).reason
+
+
+def test_the_calibration_of_weights_is_used():
+    lines = {"rotation": {"bias": 0.02, "slope": 0.5}, "translation": {"bias": 0.1, "slope": 2}}
+    assert Calibration.of_weights(lines, trained=True) == CALIBRATION
+
+
+def test_without_calibration_sigmas_are_cautious():
+    trained = Calibration.of_weights(None, trained=True)
+    assert np.degrees(trained.rotation[0]) == pytest.approx(5)
+    assert np.degrees(trained.translation[0]) == pytest.approx(15)
+    untrained = Calibration.of_weights(None, trained=False)
+    assert untrained.rotation == untrained.translation == (np.pi, 0)
+
+
+@pytest.mark.parametrize(
+    "calibration",
+    [
+        {},
+        {"rotation": {"bias": 0.1}, "translation": {"bias": 0.1, "slope": 1}},
+        {"rotation": {"bias": 0.0, "slope": 1}, "translation": {"bias": 0.1, "slope": 1}},
+        {"rotation": {"bias": 0.1, "slope": -1}, "translation": {"bias": 0.1, "slope": 1}},
+        {"rotation": {"bias": "x", "slope": 1}, "translation": {"bias": 0.1, "slope": 1}},
+        {"rotation": [0.1, 1], "translation": [0.1, 1]},
+    ],
+)
+def test_a_calibration_that_cannot_be_is_refused(calibration):
+    with pytest.raises(WeightsError, match="calibration of these weights"):
+        Calibration.of_weights(calibration, trained=True)
