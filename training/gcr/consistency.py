@@ -1,0 +1,288 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""One step of GCR: from what the network said of a batch of pairs to its losses and logs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from geloc3r_training.gcr import losses, records
+from geloc3r_training.gcr.config import GcrConfig
+from geloc3r_training.gcr.correspondences import sample_correspondences
+from geloc3r_training.gcr.descriptors import match
+from geloc3r_training.gcr.diagnostics import add_tallies, tally
+from geloc3r_training.gcr.fusion_transformer import FusionTransformer
+from geloc3r_training.gcr.pairs import (
+    Direction,
+    View,
+    median_depth,
+    scale_lengths,
+    with_true_length,
+)
+from geloc3r_training.gcr.sampling import pair_generators
+from geloc3r_training.gcr.se3 import inverse, retract
+from geloc3r_training.gcr.weighted_ransac import RansacResult, weighted_ransac
+
+__all__ = ["ConsistencyStep", "GeometricConsistency", "pose_step"]
+
+
+@dataclass(frozen=True)
+class ConsistencyStep:
+    """What a step of training is made of.
+
+    Attributes:
+        total: The loss to minimise.
+        terms: Its terms, weighted and ramped; they add up to ``total``.
+        tallies: Sum and count (2,) of all that is logged; see ``diagnostics``.
+    """
+
+    total: Tensor
+    terms: dict[str, Tensor]
+    tallies: dict[str, Tensor]
+
+
+def pose_step(
+    T_hat_2_1: Tensor,
+    T_hat_1_2: Tensor,
+    T_2_1: Tensor,
+    has_direction: Tensor | None = None,
+    weight: float = 1.0,
+) -> ConsistencyStep:
+    """L_pose of both directions: all there is for pairs without depth.
+
+    Args:
+        T_hat_2_1: Regressed pose of camera 1 in camera 2, (B, 4, 4).
+        T_hat_1_2: Regressed pose of camera 2 in camera 1, (B, 4, 4).
+        T_2_1: True pose, (B, 4, 4).
+        has_direction: Whether the direction of translation is defined, (B,); all by default.
+        weight: Of the term.
+    """
+    if has_direction is None:
+        has_direction = torch.linalg.vector_norm(T_2_1[:, :3, 3], dim=-1) > 0
+    loss = torch.zeros_like(T_2_1[:, 0, 0])
+    tallies: dict[str, Tensor] = {}
+    for T_hat, T_true in ((T_hat_2_1, T_2_1), (T_hat_1_2, inverse(T_2_1))):
+        loss = loss + 0.5 * losses.pose_loss(T_hat, T_true, has_direction)
+        tallies = add_tallies(tallies, records.of_pose(T_hat, T_true, has_direction))
+    return _step({"pose": weight * loss.mean()}, tallies)
+
+
+class GeometricConsistency(nn.Module):
+    """The losses of GCR. Its parameters are the FusionTransformer's, trained with the network.
+
+    Args:
+        config: Settings.
+        token_dim: Channels of the network's decoder tokens.
+        descriptor_dim: Channels of the teacher's descriptors.
+    """
+
+    def __init__(self, config: GcrConfig, token_dim: int, descriptor_dim: int = 24) -> None:
+        super().__init__()
+        self.config = config
+        self.fusion = FusionTransformer(descriptor_dim, token_dim, config)
+
+    def forward(
+        self,
+        view_1: View,
+        view_2: View,
+        T_hat_2_1: Tensor,
+        T_hat_1_2: Tensor,
+        T_2_1: Tensor,
+        *,
+        pair_ids: Sequence[int],
+        step: int,
+        seed: int = 0,
+    ) -> ConsistencyStep:
+        """Compute the losses and logs of a batch, in float32 and float64 even under autocast.
+
+        Args:
+            view_1: The first views of the pairs.
+            view_2: The second views.
+            T_hat_2_1: Regressed pose of camera 1 in camera 2, (B, 4, 4).
+            T_hat_1_2: Regressed pose of camera 2 in camera 1, (B, 4, 4).
+            T_2_1: True pose, (B, 4, 4), in the unit of the depths.
+            pair_ids: A number a pair that the batch layout does not change.
+            step: Step of training.
+            seed: Seed of training.
+        """
+        unit = median_depth(view_1.depth)
+        T_2_1 = scale_lengths(T_2_1, 1.0 / unit)
+        length = torch.linalg.vector_norm(T_2_1[:, :3, 3], dim=-1)
+        has_direction = length >= self.config.min_translation
+        pose = pose_step(T_hat_2_1, T_hat_1_2, T_2_1, has_direction, self.config.pose_weight)
+        generators = pair_generators(seed, step, pair_ids)
+
+        terms, tallies = dict(pose.terms), pose.tallies
+        T_1_2 = inverse(T_2_1)
+        for first, second, T_hat, T_true in (
+            (view_1, view_2, T_hat_2_1, T_2_1),
+            (view_2, view_1, T_hat_1_2, T_1_2),
+        ):
+            with torch.autocast(T_hat.device.type, enabled=False):
+                pairs = self._observe(
+                    first, second, T_hat, T_true, has_direction, unit, generators
+                )
+                more, record = self._regularise(pairs, first, second, step, generators)
+            for name, term in more.items():
+                terms[name] = terms.get(name, 0.0) + 0.5 * term
+            tallies = add_tallies(tallies, record)
+        return _step(terms, tallies)
+
+    def _observe(
+        self,
+        first: View,
+        second: View,
+        T_hat: Tensor,
+        T_true: Tensor,
+        has_direction: Tensor,
+        unit: Tensor,
+        generators: Sequence[torch.Generator],
+    ) -> Direction:
+        """Draw true correspondences and look for them in the second view."""
+        truth = sample_correspondences(
+            first.depth / unit[:, None, None],
+            second.depth / unit[:, None, None],
+            first.K,
+            second.K,
+            T_true,
+            self.config.points,
+            self.config.depth_tolerance,
+            generators,
+        )
+        observed = truth.pixels_2 if self.config.observation == "gt" else None
+        return Direction(
+            T_hat=with_true_length(T_hat.float(), T_true),
+            T_true=T_true,
+            has_direction=has_direction,
+            K_2=second.K,
+            size_1=(first.depth.shape[1], first.depth.shape[2]),
+            size_2=(second.depth.shape[1], second.depth.shape[2]),
+            truth=truth,
+            matches=match(
+                first.descriptors, second.descriptors, truth.pixels_1, self.config, observed
+            ),
+        )
+
+    def _regularise(
+        self,
+        pairs: Direction,
+        first: View,
+        second: View,
+        step: int,
+        generators: Sequence[torch.Generator],
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Weigh, solve, and pull; terms and tallies of one direction."""
+        config = self.config
+        logits = self.fusion(pairs, first.tokens, second.tokens)
+        used = pairs.truth.used
+        learned = logits.sigmoid() * used
+        weights = used.to(learned) if config.weighting == "uniform" else learned
+        solver_weights = learned if config.weighting == "learned" else used.to(learned)
+        solved = self._solve(pairs, solver_weights, generators)
+
+        opening = losses.gate(
+            pairs.T_hat,
+            solved.T_2_1.to(pairs.T_hat),
+            pairs.T_true,
+            pairs.has_direction,
+            solved.inlier_ratio.to(pairs.T_hat),
+            solved.valid & (solved.condition < config.gate_condition),
+        )
+        direct = losses.pose_loss(pairs.T_hat, solved.T_2_1.to(pairs.T_hat), pairs.has_direction)
+        descriptor, slope = self._descriptor(pairs, second, weights)
+        ramp = config.ramp(step)
+        terms = {
+            "direct": ramp * config.direct_weight * (opening * direct).mean(),
+            "descriptor": ramp * config.descriptor_weight * descriptor.mean(),
+        }
+        if config.weighting != "uniform":
+            fusion = self._fusion_loss(pairs, logits, learned, solved)
+            terms["fusion"] = config.fusion_weight * fusion.mean()
+        if config.reprojection_weight:
+            plain = losses.reprojection_loss(
+                pairs.T_hat,
+                pairs.truth.points_1,
+                pairs.truth.pixels_2,
+                used,
+                pairs.K_2,
+                math.hypot(*pairs.size_2),
+            )
+            terms["reprojection"] = ramp * config.reprojection_weight * plain.mean()
+        tallies = {
+            **records.of_matches(pairs, learned, config.true_match),
+            **records.of_solver(pairs, solved, opening),
+            **records.of_descriptor(pairs, slope),
+        }
+        return terms, tallies
+
+    def _solve(
+        self, pairs: Direction, weights: Tensor, generators: Sequence[torch.Generator]
+    ) -> RansacResult:
+        solved = weighted_ransac(
+            pairs.truth.points_1,
+            pairs.matches.pixels_2,
+            weights,
+            pairs.K_2,
+            hypotheses=self.config.hypotheses,
+            threshold=self.config.threshold,
+            generator=generators,
+            candidates=self.config.candidates,
+        )
+        if self.config.target == "solved":
+            return solved
+        return replace(
+            solved,
+            T_2_1=pairs.T_true.to(solved.T_2_1),
+            inlier_ratio=torch.ones_like(solved.inlier_ratio),
+            condition=torch.ones_like(solved.condition),
+            valid=torch.ones_like(solved.valid),
+        )
+
+    def _descriptor(
+        self, pairs: Direction, second: View, weights: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
+        """L_descriptor (B,), and its slope (B, 6) along the twist of the regressed pose."""
+        twist = pairs.T_hat.new_zeros(len(pairs.T_hat), 6, requires_grad=True)
+        loss = losses.descriptor_loss(
+            retract(pairs.T_hat, twist),
+            pairs.truth.points_1,
+            pairs.matches.descriptors_1,
+            second.descriptors.descriptors,
+            weights,
+            pairs.K_2,
+        )
+        if not torch.is_grad_enabled():
+            return loss, None
+        return loss, torch.autograd.grad(loss.sum(), twist, retain_graph=True)[0]
+
+    def _fusion_loss(
+        self, pairs: Direction, logits: Tensor, weights: Tensor, solved: RansacResult
+    ) -> Tensor:
+        """L_fusion (B,): what the weights do to the solved pose, and whether they are right."""
+        config, used = self.config, pairs.truth.used
+        seen = (pairs.truth.points_1, pairs.matches.pixels_2)
+        expected = losses.candidate_loss(
+            weights,
+            solved.candidates.to(weights),
+            pairs.T_true,
+            pairs.has_direction,
+            *seen,
+            pairs.K_2,
+            config.threshold,
+            config.score_temperature,
+        )
+        moved = losses.gauss_newton_step(pairs.T_hat, *seen, weights, pairs.K_2, config.huber)
+        stepped = losses.pose_loss(moved.to(weights), pairs.T_true, pairs.has_direction)
+        classified = losses.weight_loss(logits, pairs.match_errors() < config.true_match, used)
+        return torch.where(used.sum(-1) >= 4, expected + stepped, 0.0) + classified
+
+
+def _step(terms: dict[str, Tensor], tallies: dict[str, Tensor]) -> ConsistencyStep:
+    values = {f"loss/{name}": tally(term) for name, term in terms.items()}
+    total = torch.stack(list(terms.values())).sum()
+    return ConsistencyStep(total, terms, {**tallies, **values})
