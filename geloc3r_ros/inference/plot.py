@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.art3d import Line3DCollection, Poly3DCollection
 from mpl_toolkits.mplot3d.axes3d import Axes3D
 
+from geloc3r_ros.errors import ImageError
 from geloc3r_ros.geometry import Array, inverse, skew
 from geloc3r_ros.inference.images import Image
 
@@ -74,6 +75,9 @@ def plot_pair(
         K2: intrinsics (3, 3) of image B.
         title: a line or two above it all.
         trained: if false, the picture says that the weights are untrained.
+
+    Raises:
+        ImageError: if the file cannot be written.
     """
     figure = target if isinstance(target, Figure) else Figure(figsize=(11.5, 6.2))
     grid = figure.add_gridspec(
@@ -100,7 +104,10 @@ def plot_pair(
             ha="right", bbox={"facecolor": RED, "edgecolor": "none", "boxstyle": "round,pad=0.5"},
         )  # fmt: skip
     if not isinstance(target, Figure):
-        figure.savefig(target, dpi=130)
+        try:
+            figure.savefig(target, dpi=130)
+        except (OSError, ValueError) as error:  # no such folder, no such format
+            raise ImageError(f"{target}: the picture cannot be written: {error}") from error
 
 
 def _draw_image(axes: Axes, rgb: Image, name: str, colour: str) -> None:

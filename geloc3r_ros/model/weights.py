@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -136,7 +137,8 @@ def save_weights(
         dtype: float32, float16 or bfloat16; the pose head is saved in float32 in any case.
 
     Raises:
-        WeightsError: if a weight is not finite, or not within the range of ``dtype``.
+        WeightsError: if a weight is not finite, or not within the range of ``dtype``, or the
+            file cannot be written.
     """
     path = Path(path)
     if path.suffix != ".safetensors":
@@ -149,8 +151,11 @@ def save_weights(
     metadata = dataclasses.asdict(dataclasses.replace(info, config=model.config))
     del metadata["dtype"]
     partial = path.with_suffix(".partial")
-    save_file(tensors, partial, {METADATA_KEY: json.dumps(metadata)})
-    partial.replace(path)
+    try:
+        save_file(tensors, partial, {METADATA_KEY: json.dumps(metadata)})
+        partial.replace(path)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"weights {path} cannot be written: {error}") from error
 
 
 def initialise_from(model: GeLoc3r, name: str | Path) -> None:
