@@ -91,7 +91,7 @@ def street(b: SceneBuilder, p: Palette, rng: Random, name: str) -> Scene:
             house(b.at(x + front / 2, y, 0.0, 0.0 if side > 0 else np.pi), p, rng, front)
             x += front + rng.choice([0.0, 0.0, rng.uniform(1, 6)])
     _furnish(b, p, rng, length, width, OUTDOOR, int(rng.integers(6, 18)))
-    return _outdoors(b, p, rng, name)
+    return _outdoors(b, p, rng, (length, width), name)
 
 
 def yard(b: SceneBuilder, p: Palette, rng: Random, name: str) -> Scene:
@@ -106,7 +106,7 @@ def yard(b: SceneBuilder, p: Palette, rng: Random, name: str) -> Scene:
         x, y = rng.uniform(-1, 1, 2) * size
         tree(b.at(x, y), p, rng)
     _furnish(b, p, rng, size, size, OUTDOOR, int(rng.integers(8, 18)))
-    return _outdoors(b, p, rng, name)
+    return _outdoors(b, p, rng, (1.2 * size, 1.2 * size), name)
 
 
 PLACES: dict[str, Callable[[SceneBuilder, Palette, Random, str], Scene]] = {
@@ -187,10 +187,13 @@ def _indoors(b: SceneBuilder, rng: Random, size: tuple[float, float, float], nam
     )
     above = _tone(rng, rng.uniform(0.25, 0.7), rng.uniform(-0.5, 0.8))
     below = _tone(rng, above[1] * rng.uniform(0.4, 1.0), 0.6)
-    return b.build(rng, lights, (above, above), (above, below), name=name)
+    standing = (-0.48 * x, -0.48 * y, 0.2), (0.48 * x, 0.48 * y, min(z - 0.3, 2.0))
+    return b.build(rng, lights, (above, above), (above, below), standing, name=name)
 
 
-def _outdoors(b: SceneBuilder, p: Palette, rng: Random, name: str) -> Scene:
+def _outdoors(
+    b: SceneBuilder, p: Palette, rng: Random, size: tuple[float, float], name: str
+) -> Scene:
     """A sun, blue or grey sky, haze and something on the horizon."""
     azimuth, height = rng.uniform(0, 2 * np.pi), rng.uniform(0.3, 1.3)
     cloudy = rng.random() < 0.3
@@ -209,4 +212,6 @@ def _outdoors(b: SceneBuilder, p: Palette, rng: Random, name: str) -> Scene:
     below = _tone(rng, above[1] * rng.uniform(0.3, 0.7), 0.5)
     backdrop = p.picture().texture if rng.random() < 0.6 else -1
     haze = float(rng.choice([0.0, rng.uniform(0.0, 0.015)]))
-    return b.build(rng, (sun,), (blue, pale), (above, below), haze, backdrop, name)
+    x, y = size
+    standing = (-0.48 * x, -0.48 * y, 0.3), (0.48 * x, 0.48 * y, float(rng.choice([1.8, 5.0])))
+    return b.build(rng, (sun,), (blue, pale), (above, below), standing, haze, backdrop, name)

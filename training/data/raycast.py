@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-__all__ = ["BOX", "CYLINDER", "SPHERE", "Buffers", "trace"]
+__all__ = ["BOX", "CYLINDER", "SPHERE", "Buffers", "nearest", "trace"]
 
 BOX, CYLINDER, SPHERE = 0, 1, 2
 
@@ -171,7 +171,7 @@ def _hit(kind, local_world, primitive, o, d, t_min):
 
 
 @compiled
-def _nearest(node, end, bounds, skip, leaf, kind, local_world, o, d, t_min, t_max, guess, any_hit):
+def nearest(node, end, bounds, skip, leaf, kind, local_world, o, d, t_min, t_max, guess, any_hit):
     """First primitive on a ray between ``t_min`` and ``t_max`` and its t; -1 where there is none.
 
     Walks the tree from ``node`` to ``end``. ``guess`` is the likely answer (or -1), tried first;
@@ -338,7 +338,7 @@ def trace(buffers, scene, o, d, pixel_angle, guess):
     bounds, skip, leaf = buffers.bounds, buffers.skip, buffers.leaf
     kind, local_world = buffers.kind, buffers.local_world
     air, texels, level_start = buffers.air, buffers.texels, buffers.level_start
-    hit, t = _nearest(
+    hit, t = nearest(
         node, end, bounds, skip, leaf, kind, local_world, o, d, NEAR, FAR, guess, False
     )
     if hit < 0:
@@ -377,7 +377,7 @@ def trace(buffers, scene, o, d, pixel_angle, guess):
         facing = _dot(normal, to_light)
         if facing <= ZERO or lights[scene, k, 4] <= ZERO:
             continue
-        blocker, _ = _nearest(
+        blocker, _ = nearest(
             node, end, bounds, skip, leaf, kind, local_world, p, to_light, ZERO, distance, -1, True
         )
         if blocker >= 0:

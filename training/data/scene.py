@@ -56,6 +56,7 @@ class Scene:
     ambient: tuple[Colour, Colour]  # from above, from below
     haze: float  # share of light that a metre of air swallows
     backdrop: int  # texture along the horizon, or -1
+    standing: tuple[Colour, Colour]  # low and high corner of where cameras may stand, metres
     name: str = ""
 
     def clearance(self, points: Array) -> Array:
@@ -126,6 +127,7 @@ class SceneBuilder:
         lights: tuple[Light, ...],
         sky: tuple[Colour, Colour],
         ambient: tuple[Colour, Colour],
+        standing: tuple[Colour, Colour],
         haze: float = 0.0,
         backdrop: int = -1,
         name: str = "",
@@ -147,6 +149,7 @@ class SceneBuilder:
             ambient=ambient,
             haze=haze,
             backdrop=backdrop,
+            standing=standing,
             name=name,
         )
 
