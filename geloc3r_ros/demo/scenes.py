@@ -1,6 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The scenes the demo plays: a real stereo recording, and a rendered one that moves."""
+"""The scenes the demo plays: a real stereo recording, and a rendered one that moves.
+
+The recording is made from OpenCV's pictures in ``stereo/``. The bag in ``moving/`` shows a hall of
+procedural textures from a dock, and from a robot that turns and drives; it is written by
+``geloc3r_training.data.moving_scene``.
+"""
 
 from __future__ import annotations
 
