@@ -110,7 +110,10 @@ def test_a_backward_jump_of_its_node_clears_the_buffer():
 def test_subscribers_feed_a_synchronizer(nodes):
     sender, receiver = nodes
     topics = ["left/point", "right/point"]
-    publishers = [sender.create_publisher(PointStamped, topic, 10) for topic in topics]
+    publishers = [
+        sender.create_publisher(PointStamped, topics[0], 10),
+        sender.create_publisher(PointStamped, topics[1], qos_profile_sensor_data),
+    ]
     filters = [
         Subscriber(receiver, PointStamped, topics[0]),
         Subscriber(receiver, PointStamped, topics[1], qos_profile=qos_profile_sensor_data),

@@ -87,6 +87,13 @@ def test_a_full_queue_drops_its_oldest_stamp(make):
     assert rig.sets == [(3, 3), (4, 4)]
 
 
+def test_what_a_full_queue_drops_as_it_comes_is_not_matched():
+    rig = approximate(50, queue_size=2)
+    rig.send(1, 10)
+    rig.send(0, 100, 110, 20)
+    assert rig.sets == []
+
+
 @pytest.mark.parametrize("make", [exact, lambda: approximate(5)])
 def test_a_message_is_used_once(make):
     rig = make()
@@ -114,8 +121,8 @@ def test_without_slop_nothing_matches():
 def test_slop_bounds_the_whole_set():
     rig = approximate(50, count=3)
     rig.send(0, 1000)
-    rig.send(2, 1060)
-    rig.send(1, 1030)  # within 50 ms of each of them, but they are 60 ms apart
+    rig.send(2, 1050)
+    rig.send(1, 1030)  # near enough to each of them, but they are 50 ms apart
     assert rig.sets == []
     rig.send(2, 1040)
     assert rig.sets == [(1000, 1030, 1040)]
