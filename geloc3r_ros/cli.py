@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from geloc3r_ros import __version__
+from geloc3r_ros.commands.demo import demo
 from geloc3r_ros.commands.pose import pose
 from geloc3r_ros.commands.replay import replay
 from geloc3r_ros.commands.weights import convert, fetch, info
@@ -26,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (pose, replay, info, convert, fetch):
+for command in (pose, replay, demo, info, convert, fetch):
     app.command()(command)
 
 

@@ -4,13 +4,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from geloc3r_ros.errors import GeLoc3rError
+from geloc3r_ros.commands.ros import needs_ros
 
 __all__ = ["replay"]
 
@@ -35,14 +34,8 @@ def replay(
 
         geloc3r replay bag/ --loop --topics /left/image --topics /right/image
     """
-    try:
+    with needs_ros("replay"):
         from geloc3r_ros.nodes.replay import replay as play
-    except ModuleNotFoundError as error:
-        raise GeLoc3rError(
-            f"replay needs ROS 2, and Python found no module '{error.name}': source a ROS 2 "
-            "installation (source /opt/ros/<distribution>/setup.bash), or run `make setup` in the "
-            f"checkout and use .venv/bin/geloc3r; this Python is {sys.executable}"
-        ) from error
     play(
         bag, rate=rate, loop=loop, start=start, duration=duration,
         topics=topics or (), clock=clock, wait=wait,

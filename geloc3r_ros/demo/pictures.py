@@ -92,7 +92,7 @@ def _draw_from_above(axes: Axes, result: Result) -> None:
     ):
         x, z = _outline(T)
         axes.plot(x, z, style, color=colour, linewidth=1.8)
-    axes.set(xlim=(-1.7, 1.7), ylim=(-1.6, 1.6), aspect="equal", xticks=[], yticks=[])
+    axes.set(xlim=(-1.7, 1.7), ylim=(-1.5, 1.8), aspect="equal", xticks=[], yticks=[])
 
 
 def _outline(T_a_b: Array) -> tuple[Array, Array]:

@@ -1,0 +1,30 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The commands that need ROS 2."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from geloc3r_ros.errors import GeLoc3rError
+
+__all__ = ["needs_ros"]
+
+
+@contextmanager
+def needs_ros(command: str) -> Iterator[None]:
+    """Explain a failing import of ROS 2 within the context.
+
+    Raises:
+        GeLoc3rError: if a module is missing.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise GeLoc3rError(
+            f"{command} needs ROS 2, and Python found no module '{error.name}': source a ROS 2 "
+            "installation (source /opt/ros/<distribution>/setup.bash), or run `make setup` in the "
+            f"checkout and use .venv/bin/geloc3r; this Python is {sys.executable}"
+        ) from error
