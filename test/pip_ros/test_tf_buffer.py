@@ -166,6 +166,13 @@ def test_transforms_may_come_in_any_order():
     assert buffer.lookup_transform("map", "base", LATEST).header.stamp == at(12.0).to_msg()
 
 
+def test_of_two_transforms_with_one_stamp_the_last_counts():
+    buffer = Buffer()
+    for seconds, x in ((10.0, 1), (10.0, 2), (12.0, 4)):
+        buffer.set_transform(transform("map", "base", seconds, (x, 0, 0)), "test")
+    assert_pose(buffer.lookup_transform("map", "base", at(11.0)), (3, 0, 0), NO_TURN)
+
+
 @pytest.mark.parametrize(
     ("seconds", "message"),
     [(9.9, "past.*9.9.*earliest.* 10"), (12.1, "future.*12.1.*latest.* 12")],

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Broadcasters, listener and subscriber between two nodes over real DDS."""
 
-import os
 import time
 
 import pytest
@@ -22,10 +21,8 @@ from tf2_ros import (
 
 
 @pytest.fixture(autouse=True)
-def ros(monkeypatch):
-    """ROS in a domain of this process."""
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    rclpy.init(domain_id=1 + os.getpid() % 101)
+def ros():
+    rclpy.init()
     yield
     rclpy.shutdown()
 
