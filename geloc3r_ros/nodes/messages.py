@@ -8,6 +8,7 @@ Each ``fault`` function returns why a message cannot be used, or "" where it can
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -39,8 +40,18 @@ BYTES_PER_PIXEL = {
     **{f"bayer_{order}8": 1 for order in ("rggb", "bggr", "gbrg", "grbg")},
     **{f"bayer_{order}16": 2 for order in ("rggb", "bggr", "gbrg", "grbg")},
 }
-# Rows of data for each row of pixels: the colour planes follow the grey one.
+# Rows of data for each row of pixels: the colour plane follows the grey one.
 PLANES = {"nv21": 1.5, "nv24": 3.0}
+# Names that not every release of the decoders knows, and their older equivalents.
+OLDER_NAMES = {"uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
+# ITU-R BT.601, limited range: RGB from (Y, Cb, Cr, 1).
+RGB_FROM_YUV = np.array(
+    [
+        [1.164383, 0.0, 1.596027, -222.921],
+        [1.164383, -0.391762, -0.812968, 135.576],
+        [1.164383, 2.017232, 0.0, -276.836],
+    ]
+)
 SMALLEST_SIDE = 32
 
 
@@ -116,7 +127,7 @@ def decode_image(message: Any) -> Image:
     """Decode a sensor_msgs/Image without fault to RGB (H, W, 3)."""
     if message.encoding in PLANES:
         return _decode_planes(message)
-    return _decoder()[1](message)
+    return _decoder()[1](_plain(message))
 
 
 def decoder_name() -> str:
@@ -131,9 +142,28 @@ def _decode_planes(message: Any) -> Image:
         yuv, conversion = np.ascontiguousarray(rows[:, :width]), cv2.COLOR_YUV2RGB_NV21
         return np.asarray(cv2.cvtColor(yuv, conversion), np.uint8)
     grey = rows[:height, :width]
-    vu = rows[height:].reshape(height, -1)[:, : 2 * width].reshape(height, width, 2)
-    yuv = np.dstack([grey, vu[..., 1], vu[..., 0]])
-    return np.asarray(cv2.cvtColor(yuv, cv2.COLOR_YUV2RGB), np.uint8)
+    uv = rows[height:].reshape(height, -1)[:, : 2 * width].reshape(height, width, 2)
+    return np.asarray(cv2.transform(np.dstack([grey, uv]), RGB_FROM_YUV), np.uint8)
+
+
+def _plain(message: Any) -> Any:
+    """The same image as every decoder takes it: known name, rows without padding, native order."""
+    row = message.width * BYTES_PER_PIXEL[message.encoding]
+    data = message.data
+    if message.step != row:
+        padded = np.frombuffer(data, np.uint8).reshape(message.height, message.step)
+        data = padded[:, :row].tobytes()
+    native_is_big = sys.byteorder == "big"
+    if message.encoding.endswith("16") and bool(message.is_bigendian) != native_is_big:
+        data = np.frombuffer(data, np.uint16).byteswap().tobytes()
+    return SimpleNamespace(
+        encoding=OLDER_NAMES.get(message.encoding, message.encoding),
+        width=message.width,
+        height=message.height,
+        step=row,
+        is_bigendian=native_is_big,
+        data=data,
+    )
 
 
 @functools.cache
@@ -158,17 +188,4 @@ def _decoder() -> tuple[str, Callable[[Any], Image]]:
 def _decode_with_rosbags(message: Any) -> Image:
     from rosbags.image import message_to_cvimage
 
-    row = message.width * BYTES_PER_PIXEL[message.encoding]
-    data = message.data
-    if message.step != row:
-        padded = np.frombuffer(data, np.uint8).reshape(message.height, message.step)
-        data = padded[:, :row].tobytes()
-    one_byte = not message.encoding.endswith("16")
-    unpadded: Any = SimpleNamespace(
-        encoding=message.encoding,
-        width=message.width,
-        height=message.height,
-        is_bigendian=0 if one_byte else message.is_bigendian,
-        data=data,
-    )
-    return np.asarray(message_to_cvimage(unpadded, "rgb8"), np.uint8)
+    return np.asarray(message_to_cvimage(message, "rgb8"), np.uint8)
