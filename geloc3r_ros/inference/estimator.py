@@ -68,7 +68,7 @@ class RelativePoseEstimator:
             device: ``auto`` (the GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
             precision: ``auto`` (fast and safe on the device), ``fp32``, ``bf16`` or ``fp16``.
             backend: what runs the network, a key of ``BACKENDS``.
-            resampling: ``area``, or ``lanczos`` as in training: slower, within 0.2 degrees.
+            resampling: ``area``, or ``lanczos`` as ReLoc3R was trained, which takes longer.
             cache_size: how many encoded views are kept.
 
         Raises:
