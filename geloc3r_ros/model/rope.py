@@ -55,5 +55,6 @@ def rotary_table(
 
 def rotate(x: Tensor, table: RotaryTable) -> Tensor:
     """Turn the channels of ``x`` (..., N, heads, D) by the position of each token."""
-    partner = x.unflatten(-1, (2, 2, -1)).flip(-2).flatten(-3)
+    a, b, c, d = x.chunk(4, -1)
+    partner = torch.cat((b, a, d, c), -1)
     return torch.addcmul(x * table.cos, partner, table.signed_sin)
