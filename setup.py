@@ -47,7 +47,7 @@ setup(
     ],
     package_dir={"geloc3r_training": "training"},
     package_data={
-        "geloc3r_ros": ["weights/*.safetensors", "demo/stereo/*", "demo/*.mcap"],
+        "geloc3r_ros": ["weights/*.safetensors", "demo/stereo/*", "demo/moving/*"],
     },
     install_requires=RUN,
     extras_require={"training": TRAINING, "test": [*TRAINING, *TEST]},

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from geloc3r_ros.commands.console import out
+from geloc3r_ros.commands.console import WEIGHTS_HELP, out
 from geloc3r_ros.commands.ros import needs_ros
 
 __all__ = ["demo"]
@@ -17,6 +17,7 @@ __all__ = ["demo"]
 
 def demo(
     output: Annotated[Path, typer.Option(help="Folder for what it writes.")] = Path("demo_output"),
+    weights: Annotated[str, typer.Option(help=WEIGHTS_HELP)] = "tiny",
 ) -> None:
     """Show the node at work on a stereo recording and on a moving scene, against the truth.
 
@@ -25,4 +26,4 @@ def demo(
     """
     with needs_ros("demo"):
         from geloc3r_ros.nodes.demo import run
-    run(output, out)
+    run(output, weights, out)

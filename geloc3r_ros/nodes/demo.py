@@ -36,7 +36,7 @@ from geloc3r_ros.evaluation.messages import stamp_of, transform_of
 from geloc3r_ros.msg import RelativePose
 from geloc3r_ros.nodes import transport
 
-__all__ = ["run"]
+__all__ = ["play", "run"]
 
 START_TIMEOUT = 60.0  # seconds for the node's process to offer its services
 TRANSITION_TIMEOUT = 60.0  # configure loads the weights and warms up
@@ -52,7 +52,7 @@ PARAMETERS = {
 }
 
 
-def run(output: Path, console: Console | None = None) -> None:
+def run(output: Path, weights: str = "tiny", console: Console | None = None) -> None:
     """Play the scenes through the node; print and write how its estimates compare to the truth.
 
     Writes, in a folder a scene below ``output``: the poses and the truth (TUM), ``result.json``,
@@ -65,27 +65,38 @@ def run(output: Path, console: Console | None = None) -> None:
     reports = []
     with _own_domain():
         for scene in scenes(output):
-            report = Report(scene.name, scene.truth())
             folder = output / scene.name
-            console.print(
-                f"\n[bold]{scene.name}[/]: {len(report.truth)} sets, {scene.bag}", soft_wrap=True
-            )
-            with _node_process(scene, folder) as process:
-                listener = Listener(process, report, console)
-                try:
-                    listener.attend(scene)
-                finally:
-                    listener.close()
+            report = play(scene, folder, console, {**PARAMETERS, "weights": weights})
             report.write(folder)
             draw(scene, report, folder)
             reports.append(report)
     console.print(summary_table(reports))
-    console.print(f"Poses, truth and pictures are in {output}/")
+    console.print(f"Poses, truth and pictures are in {output}/", soft_wrap=True)
     if lost := [f"{r.dropped} of {len(r.truth)} in {r.name}" for r in reports if r.dropped]:
         raise GeLoc3rError(
-            f"sets got lost: {', '.join(lost)}; the status above says where. "
+            f"sets got lost: {', '.join(lost)}; the node's status above says where. "
             "Is the machine busy with something else?"
         )
+
+
+def play(scene: Scene, folder: Path, console: Console, settings: Mapping[str, Any]) -> Report:
+    """Take a node with these parameters through its life, and play it a scene.
+
+    Raises:
+        GeLoc3rError: if the node fails.
+    """
+    report = Report(scene.name, scene.truth())
+    console.print(
+        f"\n[bold]{scene.name}[/]: {len(report.truth)} sets, {scene.bag}", soft_wrap=True
+    )
+    settings = {**settings, "image_transport": scene.image_transport}
+    with _node_process(settings, folder / "node.log") as process:
+        listener = _Listener(process, report, console)
+        try:
+            listener.attend(scene)
+        finally:
+            listener.close()
+    return report
 
 
 @contextmanager
@@ -103,15 +114,13 @@ def _own_domain() -> Iterator[None]:
 
 
 @contextmanager
-def _node_process(scene: Scene, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _node_process(settings: Mapping[str, Any], log: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The node in a process of its own, which has ended afterwards whatever happens.
 
     Raises:
         GeLoc3rError: if its exit code is not 0.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    log = folder / "node.log"
-    settings = {**PARAMETERS, "image_transport": scene.image_transport}
+    log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, _executable("geloc3r_node"), *_ros_arguments(settings)],
@@ -145,7 +154,7 @@ def _ros_arguments(settings: Mapping[str, Any]) -> list[str]:
     return arguments
 
 
-class Listener:
+class _Listener:
     """Leads the node through its life, has the bag played, and takes down what the node says."""
 
     def __init__(self, process: subprocess.Popen[bytes], report: Report, console: Console) -> None:

@@ -2,12 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Replay from a process of its own, over real DDS."""
 
-import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,7 +23,6 @@ from sensor_msgs.msg import Image
 from geloc3r_ros.evaluation import messages
 from geloc3r_ros.evaluation.bags import LATCHED, RELIABLE, BagWriter
 
-PROFILE = Path(__file__).parents[2] / "config" / "fastdds.xml"
 START = 1_700_000_000 * 10**9
 PERIOD = 10**8
 COUNT = 10
@@ -39,15 +36,6 @@ try:
 except GeLoc3rError as error:
     sys.exit(str(error))
 """
-
-
-@pytest.fixture(autouse=True)
-def isolated(monkeypatch):
-    """A domain of this process's own."""
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() % 101))
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    monkeypatch.setenv("FASTRTPS_DEFAULT_PROFILES_FILE", str(PROFILE))
-    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", str(PROFILE))
 
 
 def write_bag(path, storage="mcap"):
@@ -127,7 +115,7 @@ class Listener:
 
 
 @pytest.fixture
-def listener(isolated):
+def listener():
     listener = Listener()
     yield listener
     listener.close()
