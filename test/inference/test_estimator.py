@@ -219,6 +219,7 @@ def test_auto_takes_what_there_is():
     ("setting", "error", "message"),
     [
         ({"device": "cuda:99"}, DeviceError, "'cuda:99' does not exist.*take auto or cpu"),
+        ({"device": "meta"}, DeviceError, "'meta' is not auto, cpu, cuda or cuda:N"),
         ({"device": "gpu"}, DeviceError, "'gpu' is not auto, cpu, cuda or cuda:N"),
         ({"precision": "int4"}, ConfigError, "'int4' is not one of auto, fp32, bf16, fp16"),
         ({"backend": "tflite"}, ConfigError, "'tflite' is not one of torch"),
@@ -249,5 +250,7 @@ def test_running_out_of_memory_names_the_remedy(estimator):
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
     estimator.backend.network.enc_norm.register_forward_hook(exhaust)
-    with pytest.raises(DeviceError, match=r"tiny network in fp32.*precision fp16"):
+    with pytest.raises(
+        DeviceError, match=r"cpu ran out of memory in precision fp32.*precision fp16"
+    ):
         estimator.estimate(scene(1), scene(2))

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -44,11 +45,12 @@ class TorchBackend:
             raise ConfigError(f"precision '{precision}' is not one of auto, {', '.join(DTYPES)}")
         if precision == "auto":
             precision = _best_precision(self._device)
-        self.network, self.info = load_weights(
-            weights, dtype=DTYPES[precision], device=self._device
-        )
-        self.network.eval().requires_grad_(False)
         self.device, self.precision = str(self._device), precision
+        with self._memory_errors_explained():
+            self.network, self.info = load_weights(
+                weights, dtype=DTYPES[precision], device=self._device
+            )
+        self.network.eval().requires_grad_(False)
 
     @torch.inference_mode()
     def encode(self, images: Sequence[Image]) -> list[EncodedView]:
@@ -86,9 +88,8 @@ class TorchBackend:
         except torch.cuda.OutOfMemoryError as error:
             torch.cuda.empty_cache()
             raise DeviceError(
-                f"{self.device} ran out of memory with the {self.info.variant} network in "
-                f"{self.precision}: end other programs on it, take precision fp16, a smaller "
-                "network, or device cpu"
+                f"{self.device} ran out of memory in precision {self.precision}: end other "
+                "programs on it, take precision fp16, smaller weights (tiny), or device cpu"
             ) from error
 
 
@@ -97,12 +98,11 @@ def _select_device(name: str) -> torch.device:
     if name == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda:0")
-        log.warning("device auto: no GPU that PyTorch can use, so the network runs on the CPU")
+        log.info("device auto: no GPU that PyTorch can use, so the network runs on the CPU")
         return torch.device("cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise DeviceError(f"device '{name}' is not auto, cpu, cuda or cuda:N") from error
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise DeviceError(f"device '{name}' is not auto, cpu, cuda or cuda:N")
+    device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         built = "" if torch.version.cuda else "; this PyTorch was built without CUDA"
         raise DeviceError(
