@@ -79,9 +79,9 @@ def plot_pair(
     Raises:
         ImageError: if the file cannot be written.
     """
-    figure = target if isinstance(target, Figure) else Figure(figsize=(11.5, 6.2))
+    figure = target if isinstance(target, Figure) else Figure(figsize=(11, 6.2))
     grid = figure.add_gridspec(
-        2, 2, width_ratios=(1, 1.3), left=0.01, right=0.99, bottom=0.02, top=0.87,
+        2, 2, width_ratios=(1, 2), left=0.01, right=0.99, bottom=0.02, top=0.87,
         wspace=0.01, hspace=0.04,
     )  # fmt: skip
     axes1, axes2 = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[1, 0])
@@ -175,20 +175,20 @@ def _draw_space(axes: Axes3D, cameras: Sequence[Camera]) -> None:
             color=camera.colour, weight="bold", fontsize=13, va="bottom" if above else "top",
             zorder=1000,
         )  # fmt: skip
-    middle = (everything.min(0) + everything.max(0)) / 2
-    half = 0.55 * np.ptp(everything, axis=0).max()
+    low, high = np.array([*everything.min(0)[:2], floor]), everything.max(0)
+    middle, half = (low + high) / 2, 0.55 * (high - low).max()
     low, high = middle - half, middle + half
     for x, y in zip(*np.linspace(low[:2], high[:2], 9).T, strict=True):
         axes.plot([x, x], [low[1], high[1]], floor, color=GREY, linewidth=0.7, zorder=0)
         axes.plot([low[0], high[0]], [y, y], floor, color=GREY, linewidth=0.7, zorder=0)
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), zlim=(low[2], high[2]))
-    axes.set_box_aspect((1, 1, 1), zoom=1.35)
+    axes.set_box_aspect((1, 1, 1), zoom=1.4)
     axes.view_init(elev=26, azim=-72)
     axes.set_axis_off()
 
 
 def _draw_camera(axes: Axes3D, camera: Camera) -> Array:
-    """Draw a pyramid with the image on its base; return its apex and corners (5, 3)."""
+    """Draw a pyramid with the image on its base; return apex, corners and roof (6, 3)."""
     T = camera.T_1_camera.copy()
     T[:3, 3] /= np.linalg.norm(T[:3, 3]) or 1.0
     in_camera = np.vstack([np.zeros(3), camera.corners * CAMERA_DEPTH])
@@ -205,7 +205,7 @@ def _draw_camera(axes: Axes3D, camera: Camera) -> Array:
     axes.add_collection3d(
         Poly3DCollection([[corners[0], roof, corners[1]]], facecolor=camera.colour, alpha=0.85)
     )
-    return points
+    return np.vstack([points, roof])
 
 
 def _draw_texture(axes: Axes3D, rgb: Image, corners: Array) -> None:
