@@ -7,18 +7,14 @@ The node, the replay and this listener are three processes that talk over real D
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import rclpy
-from ament_index_python.packages import get_package_prefix
 from diagnostic_msgs.msg import DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
@@ -34,14 +30,13 @@ from geloc3r_ros.demo.scenes import Scene, scenes
 from geloc3r_ros.errors import GeLoc3rError
 from geloc3r_ros.evaluation.messages import stamp_of, transform_of
 from geloc3r_ros.msg import RelativePose
-from geloc3r_ros.nodes import transport
+from geloc3r_ros.nodes.processes import executable, node_process, own_domain
 
 __all__ = ["play", "run"]
 
 START_TIMEOUT = 60.0  # seconds for the node's process to offer its services
 TRANSITION_TIMEOUT = 60.0  # configure loads the weights and warms up
 LAST_SET_TIMEOUT = 5.0  # seconds for the last sets after the bag has ended
-END_TIMEOUT = 15.0
 
 # The gates are open, so that every set is judged; untrained weights are, too, and are named.
 PARAMETERS = {
@@ -63,7 +58,7 @@ def run(output: Path, weights: str = "tiny", console: Console | None = None) -> 
     """
     console = console or Console()
     reports = []
-    with _own_domain():
+    with own_domain():
         for scene in scenes(output):
             folder = output / scene.name
             report = play(scene, folder, console, {**PARAMETERS, "weights": weights})
@@ -90,68 +85,13 @@ def play(scene: Scene, folder: Path, console: Console, settings: Mapping[str, An
         f"\n[bold]{scene.name}[/]: {len(report.truth)} sets, {scene.bag}", soft_wrap=True
     )
     settings = {**settings, "image_transport": scene.image_transport}
-    with _node_process(settings, folder / "node.log") as process:
+    with node_process(settings, folder / "node.log") as process:
         listener = _Listener(process, report, console)
         try:
             listener.attend(scene)
         finally:
             listener.close()
     return report
-
-
-@contextmanager
-def _own_domain() -> Iterator[None]:
-    """Keep to this machine, in a ROS domain that others do not use unless the user named one."""
-    previous = dict(os.environ)
-    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 101))
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    os.environ.update(transport.environment())
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(previous)
-
-
-@contextmanager
-def _node_process(settings: Mapping[str, Any], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """The node in a process of its own, which has ended afterwards whatever happens.
-
-    Raises:
-        GeLoc3rError: if its exit code is not 0.
-    """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, _executable("geloc3r_node"), *_ros_arguments(settings)],
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            yield process
-            process.send_signal(signal.SIGINT)
-            code = process.wait(END_TIMEOUT)
-        except Exception as error:
-            tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-            raise GeLoc3rError(f"{error}\nThe end of the node's log, {log}:\n{tail}") from error
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-    if code:
-        raise GeLoc3rError(f"the node ended with exit code {code}; its log is {log}")
-
-
-def _executable(name: str) -> str:
-    return str(Path(get_package_prefix("geloc3r_ros")) / "lib" / "geloc3r_ros" / name)
-
-
-def _ros_arguments(settings: Mapping[str, Any]) -> list[str]:
-    arguments = ["--ros-args"]
-    for name, value in settings.items():
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        arguments += ["-p", f"{name}:={text}"]
-    return arguments
 
 
 class _Listener:
@@ -207,7 +147,7 @@ class _Listener:
     def _play(self, scene: Scene) -> None:
         """Replay the bag from another process until the last set has come, or no more will."""
         replay = subprocess.Popen(
-            [sys.executable, _executable("geloc3r"), "replay", str(scene.bag), "--wait", "20"],
+            [sys.executable, executable("geloc3r"), "replay", str(scene.bag), "--wait", "20"],
             stderr=subprocess.PIPE,
             text=True,
         )

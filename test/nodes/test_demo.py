@@ -7,7 +7,6 @@ import subprocess
 import sys
 
 import pytest
-from ament_index_python.packages import get_package_prefix
 from rich.console import Console
 
 from geloc3r_ros.demo.recording import ensure_recording
@@ -15,6 +14,7 @@ from geloc3r_ros.demo.scenes import Scene
 from geloc3r_ros.errors import GeLoc3rError
 from geloc3r_ros.evaluation import read_tum
 from geloc3r_ros.nodes.demo import PARAMETERS, play
+from geloc3r_ros.nodes.processes import executable
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +25,7 @@ def scene(tmp_path_factory):
 
 @pytest.mark.slow
 def test_every_set_arrives_and_is_judged(tmp_path):
-    geloc3r = f"{get_package_prefix('geloc3r_ros')}/lib/geloc3r_ros/geloc3r"
-    command = [sys.executable, geloc3r, "demo", "--output", str(tmp_path / "out")]
+    command = [sys.executable, executable("geloc3r"), "demo", "--output", str(tmp_path / "out")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     for scene, sets in (("recording", 13), ("moving", 40)):
