@@ -54,7 +54,7 @@ def weights(tmp_path, request):
         config=config,
         trained=request.param,
         licence="CC0-1.0",
-        recipe={"steps": 1234},
+        recipe={"steps": ["pose", "gcr"]},
         calibration={
             "rotation": {"bias": 0.05, "slope": 1.0},
             "translation": {"bias": 0.1, "slope": 1.0},
@@ -124,8 +124,8 @@ def test_info_tells_what_the_file_says(weights):
         "256 pixels",
         "CC0-1.0",
         "float16",
-        "1234",
-        "0.05",
+        'steps: ["pose", "gcr"]',
+        'rotation: {"bias": 0.05, "slope": 1.0}',
     ):
         assert fact in text
     assert f"{path.stat().st_size / 1e6:.1f} MB" in text

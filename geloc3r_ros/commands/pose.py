@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from geloc3r_ros.commands.console import UNTRAINED, WEIGHTS_HELP, out
 
@@ -126,11 +127,11 @@ def _print_pose(estimate: PoseEstimate, estimator: RelativePoseEstimator) -> Non
         "rotation", f"{np.degrees(abs(angle)):.2f}° about {_vector(axis * np.sign(angle))}"
     )
     table.add_row("", f"yaw {yaw:+.2f}°, pitch {pitch:+.2f}°, roll {roll:+.2f}°")
-    table.add_row("", "[dim]right, up and clockwise are positive")
-    table.add_row("direction", f"{_vector(estimate.T_1_2[:3, 3])}")
-    table.add_row("", "[dim]of B in the optical frame of A: x right, y down, z ahead")
+    table.add_row("", Text("right, up and clockwise are positive", "dim"))
+    table.add_row("direction", _vector(estimate.T_1_2[:3, 3]))
+    table.add_row("", Text("of B in the optical frame of A: x right, y down, z ahead", "dim"))
     table.add_row("cycle errors", f"rotation {cycles[0]:.2f}°, direction {cycles[1]:.2f}°")
-    table.add_row("", "[dim]how far A to B and B to A contradict each other")
+    table.add_row("", Text("how far A to B and B to A contradict each other", "dim"))
     table.add_row(
         "latency",
         f"{1e3 * latency.total:.0f} ms, not warmed up: "
@@ -139,7 +140,7 @@ def _print_pose(estimate: PoseEstimate, estimator: RelativePoseEstimator) -> Non
     table.add_row("network", f"{estimator.weights_id}, {estimator.device}, {estimator.precision}")
     out.print(table)
     if estimate.reason:
-        out.print(f"[yellow]note:[/] {estimate.reason}")
+        out.print(f"note: {estimate.reason}", style="yellow")
 
 
 def _vector(xyz: Array) -> str:

@@ -63,7 +63,7 @@ def info(weights: Annotated[str, typer.Argument(metavar="WEIGHTS", help=WEIGHTS_
 
 
 def _plain(values: dict[str, Any] | None) -> str:
-    return "" if values is None else json.dumps(values, indent=2)
+    return "" if values is None else "\n".join(f"{k}: {json.dumps(v)}" for k, v in values.items())
 
 
 def convert(
@@ -104,6 +104,6 @@ def fetch(
 
     known = hub.PUBLIC_WEIGHTS.get(name)
     licence = known.licence if known else "unknown to this program; read it on the page of the hub"
-    out.print(f"Licence of {name}: [bold]{licence}[/]")
+    out.print(f"Licence of {name}: {licence}", style="bold")
     path = hub.fetch(name, revision)
     out.print(f"{path}\nUse it as: geloc3r pose A.jpg B.jpg --weights {name}")
