@@ -28,6 +28,8 @@ __all__ = [
     "yaml_text",
 ]
 
+# Parameters that every rclpy node has.
+OF_RCLPY = ("use_sim_time", "start_type_description_service")
 CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
 
 
@@ -57,7 +59,7 @@ class Parameter:
         if self.low is None:
             return {bool: "true, false", tuple: "list of strings"}.get(self.kind, "any string")
         high = "any" if self.high is None else f"{self.high:g}"
-        return f"{self.low:g} to {high}"
+        return f"{'integers ' if self.kind is int else ''}{self.low:g} to {high}"
 
 
 def _parameter(default: Any, description: str, *, name: str = "", **rest: Any) -> Any:
@@ -113,10 +115,10 @@ class Settings:
     )
     sync_slop: float = _parameter(
         0.02,
-        "Largest difference of the stamps of one set.",
+        "The stamps of one set differ by less than this.",
         name="sync.slop",
         unit="s",
-        low=0.0,
+        low=1e-6,
         high=10.0,
     )
     sync_queue_size: int = _parameter(
@@ -326,7 +328,7 @@ def unknown(names: Iterable[str]) -> list[str]:
     """Describe each name that is no parameter of the node, with the nearest that is."""
     messages = []
     for name in names:
-        if name in PARAMETERS or name == "use_sim_time" or name.startswith("qos_overrides."):
+        if name in PARAMETERS or name in OF_RCLPY or name.startswith("qos_overrides."):
             continue
         near = difflib.get_close_matches(name, PARAMETERS, n=1, cutoff=0.5)
         messages.append(f"{name} is no parameter" + (f"; did you mean {near[0]}?" if near else ""))
