@@ -1,0 +1,16 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every test process has a DDS domain of its own on this machine, with the shipped profile."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+PROFILE = Path(__file__).parents[1] / "config" / "fastdds.xml"
+
+os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+if find_spec("rclpy") is not None:
+    from geloc3r_ros.nodes import transport
+
+    os.environ.update(transport.environment())

@@ -1,0 +1,159 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A robot of one process: the real node, and cameras and listeners that talk to it over DDS."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import cv2
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticStatus
+from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from tf2_msgs.msg import TFMessage
+
+from geloc3r_ros.msg import RelativePose
+from geloc3r_ros.nodes.node import GeLoc3rNode
+
+# The weights are untrained in these tests: what matters is that nothing is changed on the way.
+OPEN = {
+    "publish_untrained": True,
+    "gate.max_cycle_rotation": 3.14,
+    "gate.max_cycle_translation": 3.14,
+}
+BASE_STAMP = 1_700_000_000 * 10**9
+
+
+def wait_until(condition, seconds=30.0):
+    """Wait for the condition; False if it does not come in time."""
+    deadline = time.monotonic() + seconds
+    while not (held := condition()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return held
+
+
+def picture(seed, height=120, width=160):
+    """A smooth random RGB image."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), np.uint8)
+    return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+class Robot:
+    """The node under test in one executor, everything it talks to in another."""
+
+    def __init__(self, parameters=None, cli_args=None):
+        overrides = [Parameter(name, value=value) for name, value in (parameters or {}).items()]
+        self.node = GeLoc3rNode(parameter_overrides=overrides, cli_args=cli_args)
+        self.tester = rclpy.create_node("tester")
+        self.received = {}
+        self._publishers = {}
+        self._executors = [SingleThreadedExecutor() for _ in range(2)]
+        for executor, node in zip(self._executors, (self.node, self.tester), strict=True):
+            executor.add_node(node)
+        self._threads = [threading.Thread(target=e.spin, daemon=True) for e in self._executors]
+        for thread in self._threads:
+            thread.start()
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.listen(DiagnosticStatus, "/geloc3r/status", latched)
+        self.listen(TFMessage, "/tf")
+
+    def close(self):
+        for executor in self._executors:
+            executor.shutdown()
+        for thread in self._threads:
+            thread.join()
+        self.node.close()
+        self.node.destroy_node()
+        self.tester.destroy_node()
+
+    def listen(self, kind, topic, qos=None):
+        """Collect the messages of a topic."""
+        messages = self.received.setdefault(topic, [])
+        self.tester.create_subscription(kind, topic, messages.append, qos or QoSProfile(depth=100))
+        return messages
+
+    def listen_to_poses(self, camera="right"):
+        for kind, topic in (
+            (RelativePose, "relative_pose"),
+            (PoseStamped, "pose"),
+            (PoseWithCovarianceStamped, "pose_with_covariance"),
+        ):
+            self.listen(kind, f"/geloc3r/{camera}/{topic}")
+
+    def publish(self, topic, message):
+        """Publish once the other side is there, so that nothing is lost to discovery."""
+        kind = type(message)
+        if topic not in self._publishers:
+            self._publishers[topic] = self.tester.create_publisher(kind, topic, 10)
+            wait_until(lambda: self._publishers[topic].get_subscription_count() > 0, 5.0)
+            time.sleep(0.2)  # the subscriber finds the publisher a little later
+        self._publishers[topic].publish(message)
+
+    def start(self):
+        """Configure and activate."""
+        assert self.node.trigger_configure().name == "SUCCESS"
+        assert self.node.trigger_activate().name == "SUCCESS"
+
+    def call(self, kind, name, request):
+        """Call a service."""
+        client = self.tester.create_client(kind, name)
+        assert client.wait_for_service(10.0)
+        future = client.call_async(request)
+        assert wait_until(future.done)
+        self.tester.destroy_client(client)
+        return future.result()
+
+    def send(self, images, stamp=BASE_STAMP, cameras=("left", "right"), offsets=None, **message):
+        """Send one image of each camera."""
+        for i, (camera, rgb) in enumerate(zip(cameras, images, strict=True)):
+            shift = offsets[i] if offsets else 0
+            self.publish(f"/{camera}/image", image_message(rgb, camera, stamp + shift, **message))
+
+    def send_camera_info(self, camera, K, size=(160, 120), D=(), **fields):
+        width, height = size
+        info = CameraInfo(width=width, height=height, distortion_model="plumb_bob", **fields)
+        info.k = np.asarray(K, float).ravel()
+        info.d = [float(d) for d in D]
+        info.header.frame_id = f"{camera}_optical"
+        self.publish(f"/{camera}/camera_info", info)
+
+    def poses(self, camera="right"):
+        return self.received[f"/geloc3r/{camera}/relative_pose"]
+
+    def says(self):
+        """The latest status, in words."""
+        statuses = self.received["/geloc3r/status"]
+        return statuses[-1].message if statuses else ""
+
+    def value(self, key):
+        """A value of the latest status; "" where it is not told yet."""
+        statuses = self.received["/geloc3r/status"]
+        values = statuses[-1].values if statuses else []
+        return next((item.value for item in values if item.key == key), "")
+
+
+def stamp_message(message, nanoseconds):
+    message.sec, message.nanosec = divmod(nanoseconds, 10**9)
+
+
+def image_message(rgb, camera, nanoseconds, frame_id=None):
+    height, width = rgb.shape[:2]
+    message = Image(height=height, width=width, step=3 * width, encoding="rgb8")
+    message.data = np.ascontiguousarray(rgb).tobytes()
+    message.header.frame_id = f"{camera}_optical" if frame_id is None else frame_id
+    stamp_message(message.header.stamp, nanoseconds)
+    return message
+
+
+def compressed_message(rgb, camera, nanoseconds, extension=".png"):
+    _, data = cv2.imencode(extension, cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    message = CompressedImage(format=f"rgb8; {extension[1:]} compressed bgr8", data=data.tobytes())
+    message.header.frame_id = f"{camera}_optical"
+    stamp_message(message.header.stamp, nanoseconds)
+    return message

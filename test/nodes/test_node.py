@@ -1,0 +1,415 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What comes out of the node, over real DDS, for what goes in."""
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import TransformStamped
+from helpers.robot import (
+    BASE_STAMP,
+    compressed_message,
+    image_message,
+    picture,
+    wait_until,
+)
+from sensor_msgs.msg import Image
+from std_srvs.srv import SetBool, Trigger
+from tf2_ros import StaticTransformBroadcaster
+
+from geloc3r_ros import geometry as g
+from geloc3r_ros.nodes.poses import transform_from_message, transform_message
+
+PAIR = [picture(1), picture(2)]
+PERIOD = 10**8
+
+
+def matrix(pose):
+    p, q = pose.position, pose.orientation
+    return g.make_transform(g.rotation_from_quat_xyzw([q.x, q.y, q.z, q.w]), [p.x, p.y, p.z])
+
+
+def relative(robot, count=1):
+    """The poses received once there are ``count``."""
+    assert wait_until(lambda: len(robot.poses()) >= count), robot.says()
+    return robot.poses()
+
+
+def tf_from_node(robot, child):
+    """The latest transform with this child."""
+    found = [t for m in robot.received["/tf"] for t in m.transforms if t.child_frame_id == child]
+    return found[-1] if found else None
+
+
+def test_all_outputs_carry_the_estimate(robot, estimator):
+    robot = robot()
+    robot.listen_to_poses()
+    robot.start()
+    robot.send(PAIR)
+    message = relative(robot)[0]
+    expected = estimator.estimate(*PAIR)
+
+    assert matrix(message.pose.pose) == pytest.approx(expected.T_1_2, abs=1e-6)
+    assert np.array(message.pose.covariance) == pytest.approx(expected.covariance.ravel())
+    assert message.cycle_rotation_error == pytest.approx(expected.cycle_rotation_error, abs=1e-6)
+    assert (message.header.frame_id, message.child_frame_id) == ("left_optical", "right_optical")
+    assert message.header.stamp.sec * 10**9 + message.header.stamp.nanosec == BASE_STAMP
+    assert (message.valid, message.scale_known, message.trained) == (True, False, False)
+    assert message.latency > 0
+
+    assert wait_until(lambda: robot.received["/geloc3r/right/pose"])
+    pose = robot.received["/geloc3r/right/pose"][0]
+    assert (pose.header, pose.pose) == (message.header, message.pose.pose)
+    with_covariance = robot.received["/geloc3r/right/pose_with_covariance"]
+    assert wait_until(lambda: with_covariance)
+    assert with_covariance[0].pose == message.pose
+    child = "right_optical_geloc3r_unit"
+    assert wait_until(lambda: tf_from_node(robot, child))
+    tf = tf_from_node(robot, child)
+    assert tf.header == message.header
+    assert transform_from_message(tf.transform) == pytest.approx(expected.T_1_2, abs=1e-6)
+
+
+def test_the_inverted_tf_is_the_inverse(robot, estimator):
+    robot = robot({"invert_tf": True})
+    robot.listen_to_poses()
+    robot.start()
+    robot.send(PAIR)
+    child = "left_optical_geloc3r_unit"
+    assert wait_until(lambda: tf_from_node(robot, child))
+    tf = tf_from_node(robot, child)
+    assert tf.header.frame_id == "right_optical"
+    T_b_a = g.inverse(estimator.estimate(*PAIR).T_1_2)
+    assert transform_from_message(tf.transform) == pytest.approx(T_b_a, abs=1e-6)
+
+
+def test_known_intrinsics_reach_the_estimator(robot, estimator):
+    K_a = [[150, 0, 70], [0, 150, 55], [0, 0, 1]]
+    K_b = [[120, 0, 85], [0, 120, 62], [0, 0, 1]]
+    robot = robot()
+    robot.listen_to_poses()
+    robot.start()
+    robot.send_camera_info("left", K_a)
+    robot.send_camera_info("right", K_b)
+    assert wait_until(lambda: len(robot.node._inputs.intrinsics) == 2)
+    robot.send(PAIR)
+    T = matrix(relative(robot)[0].pose.pose)
+    assert pytest.approx(estimator.estimate(*PAIR, K_a, K_b).T_1_2, abs=1e-6) == T
+    assert np.abs(T - estimator.estimate(*PAIR).T_1_2).max() > 1e-4
+
+
+def test_camera_info_is_demanded_where_the_parameter_says_so(robot):
+    robot = robot({"intrinsics.require": True})
+    robot.listen_to_poses()
+    robot.start()
+    robot.send(PAIR)
+    assert wait_until(lambda: robot.value("sets refused") == "1")
+    assert "no camera_info has arrived" in robot.value("last error")
+    assert not robot.poses()
+
+
+def test_compressed_images(robot, estimator):
+    robot = robot({"image_transport": "compressed"})
+    robot.listen_to_poses()
+    robot.start()
+    for camera, rgb in zip(("left", "right"), PAIR, strict=True):
+        message = compressed_message(rgb, camera, BASE_STAMP)
+        robot.publish(f"/{camera}/image/compressed", message)
+    T = matrix(relative(robot)[0].pose.pose)
+    assert pytest.approx(estimator.estimate(*PAIR).T_1_2, abs=1e-6) == T
+
+
+def test_three_cameras(robot, estimator):
+    cameras = ("front", "rig/left", "rig/right")
+    images = [picture(seed) for seed in (1, 2, 3)]
+    robot = robot({"cameras": list(cameras)})
+    robot.listen_to_poses("rig/left")
+    robot.listen_to_poses("rig/right")
+    robot.start()
+    robot.send(images, cameras=cameras)
+    for i, camera in enumerate(cameras[1:], start=1):
+        assert wait_until(lambda: robot.poses(camera))  # noqa: B023
+        expected = estimator.estimate(images[0], images[i]).T_1_2
+        assert matrix(robot.poses(camera)[0].pose.pose) == pytest.approx(expected, abs=1e-5)
+
+
+def test_remapped_topics_take_their_camera_info_along(robot):
+    remaps = ["--ros-args", "-r", "left/image:=/stereo/port/image_rect"]
+    robot = robot(cli_args=remaps)
+    robot.start()
+    inputs = robot.node._inputs
+    assert inputs.topics == {"left": "/stereo/port/image_rect", "right": "/right/image"}
+    topics = dict(robot.node.get_topic_names_and_types())
+    assert "/stereo/port/camera_info" in topics
+    assert "/left/camera_info" not in topics
+
+
+@pytest.mark.parametrize(
+    ("parameters", "length"),
+    [
+        ({"scale.source": "fixed", "scale.baseline": 0.25}, 0.25),
+        ({"scale.source": "camera_info"}, 0.5),
+        ({"scale.source": "tf"}, 1.5),
+    ],
+)
+def test_scale(robot, estimator, parameters, length):
+    robot = robot({**parameters, "intrinsics.normalize": False, "tf.timeout": 5.0})
+    robot.listen_to_poses()
+    robot.start()
+    K = np.array([[100.0, 0, 80], [0, 100, 60], [0, 0, 1]])
+    P = np.hstack([K, [[-100 * 0.5], [0], [0]]])  # baseline 0.5 m to the right of camera a
+    robot.send_camera_info("left", K)
+    robot.send_camera_info("right", K, p=P.ravel())
+    broadcast_static(
+        robot, "left_optical", "right_optical", g.make_transform(np.eye(3), [1, 1, 0.5])
+    )
+    assert wait_until(lambda: len(robot.node._inputs.intrinsics) == 2)
+    robot.send(PAIR)
+    message = relative(robot)[0]
+    T = matrix(message.pose.pose)
+    expected = estimator.estimate(*PAIR)
+    assert message.scale_known
+    assert T[:3, 3] == pytest.approx(length * expected.T_1_2[:3, 3], abs=1e-6)
+    variances = np.diag(np.array(message.pose.covariance).reshape(6, 6))
+    unit_variances = np.diag(expected.covariance)
+    assert variances[:3] == pytest.approx(length**2 * unit_variances[:3])
+    assert variances[3:] == pytest.approx(unit_variances[3:])
+    assert wait_until(lambda: tf_from_node(robot, "right_optical_geloc3r"))
+
+
+def broadcast_static(robot, parent, child, T_parent_child):
+    message = TransformStamped(child_frame_id=child, transform=transform_message(T_parent_child))
+    message.header.frame_id = parent
+    broadcaster = StaticTransformBroadcaster(robot.tester)
+    broadcaster.sendTransform(message)
+    robot.broadcasters = [*getattr(robot, "broadcasters", []), broadcaster]
+
+
+def test_base_frames_on_a_tilted_mount(robot, estimator):
+    # Camera a looks 30 degrees down from a dock, camera b is mounted on a robot, rolled by 90.
+    optical = np.array([[0, 0, 1], [-1, 0, 0], [0, -1, 0]], float)  # REP-103
+    T_dock_a = g.make_transform(g.rotation_about([0, 1, 0], np.radians(30)) @ optical, [0, 0, 1.2])
+    T_base_b = g.make_transform(g.rotation_about([1, 0, 0], np.pi / 2) @ optical, [0.3, 0.1, 0.4])
+    parameters = {"output_frame": "base", "base.frame": "dock", "base.child_frame": "base_link"}
+    scale = {"scale.source": "fixed", "scale.baseline": 2.0}
+    robot = robot({**parameters, **scale, "tf.timeout": 5.0})
+    robot.listen_to_poses()
+    robot.start()
+    broadcast_static(robot, "dock", "left_optical", T_dock_a)
+    broadcast_static(robot, "base_link", "right_optical", T_base_b)
+    robot.send(PAIR)
+    message = relative(robot)[0]
+    T_a_b = estimator.estimate(*PAIR).T_1_2
+    T_a_b = g.make_transform(T_a_b[:3, :3], 2.0 * T_a_b[:3, 3])
+    expected = T_dock_a @ T_a_b @ g.inverse(T_base_b)
+    assert (message.header.frame_id, message.child_frame_id) == ("dock", "base_link")
+    assert matrix(message.pose.pose) == pytest.approx(expected, abs=1e-6)
+    assert wait_until(lambda: tf_from_node(robot, "base_link_geloc3r"))
+    tf = tf_from_node(robot, "base_link_geloc3r")
+    assert tf.header.frame_id == "dock"
+    assert transform_from_message(tf.transform) == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_missing_transform_costs_the_set_only(robot):
+    robot = robot({"scale.source": "tf", "tf.timeout": 0.05})
+    robot.listen_to_poses()
+    robot.start()
+    robot.send(PAIR)
+    assert wait_until(lambda: robot.value("sets refused") == "1")
+    assert "no transform left_optical <- right_optical" in robot.value("last error")
+    assert not robot.poses()
+
+
+def test_untrained_weights_give_no_pose_unless_asked(robot, estimator):
+    robot = robot({"publish_untrained": False})
+    robot.listen_to_poses()
+    robot.start()
+    robot.send(PAIR)
+    message = relative(robot)[0]
+    assert not message.valid
+    assert "untrained" in message.reason
+    assert matrix(message.pose.pose) == pytest.approx(estimator.estimate(*PAIR).T_1_2, abs=1e-6)
+    assert not robot.received["/geloc3r/right/pose"]
+    assert tf_from_node(robot, "right_optical_geloc3r_unit") is None
+
+
+def test_a_pose_over_the_gate_is_invalid(robot):
+    robot = robot({"gate.max_cycle_rotation": 1e-9})
+    robot.listen_to_poses()
+    robot.start()
+    robot.send(PAIR)
+    message = relative(robot)[0]
+    assert not message.valid
+    assert "gate.max_cycle_rotation" in message.reason
+    assert not robot.received["/geloc3r/right/pose_with_covariance"]
+
+
+def test_bad_images_cost_one_set_each_and_are_named(robot):
+    robot = robot()
+    robot.listen_to_poses()
+    robot.start()
+    stamps = [BASE_STAMP + k * PERIOD for k in range(4)]
+    short = image_message(PAIR[0], "left", stamps[0])
+    short.data = short.data[:-10]
+    negative = image_message(PAIR[0], "left", -(10**9))
+    unknown = image_message(PAIR[0], "left", stamps[1])
+    unknown.encoding = "rgb9"
+    for bad in (short, negative, unknown):
+        robot.publish("/left/image", bad)
+    robot.send([PAIR[0], PAIR[1]], stamps[3])
+    relative(robot)
+    assert wait_until(lambda: robot.value("left refused") == "3")
+    assert "rgb9" in robot.value("left last refusal")
+    assert robot.value("sets failed") == "0"
+
+
+@pytest.mark.parametrize(("exact", "shift"), [(True, 0), (False, 10**6)])
+def test_sets_match_by_their_stamps(robot, exact, shift):
+    robot = robot({"sync.exact": exact, "sync.slop": 0.005})
+    robot.listen_to_poses()
+    robot.start()
+    for k in range(3):
+        robot.send(PAIR, BASE_STAMP + k * PERIOD, offsets=(0, shift))
+        relative(robot, k + 1)
+    first = robot.poses()[0]
+    assert first.child_stamp.nanosec - first.header.stamp.nanosec == shift
+
+
+@pytest.mark.parametrize(
+    ("exact", "shift", "words"),
+    [(True, 10**6, ("exactly", "0.001 s")), (False, 10**7, ("within sync.slop 0.005", "0.010 s"))],
+)
+def test_stamps_that_do_not_match_are_diagnosed(robot, exact, shift, words):
+    robot = robot({"sync.exact": exact, "sync.slop": 0.005, "watchdog.timeout": 1.0})
+    robot.listen_to_poses()
+    robot.start()
+    for k in range(40):
+        robot.send(PAIR, BASE_STAMP + k * PERIOD, offsets=(0, shift))
+        if wait_until(lambda: "no stamps match" in robot.says(), 0.1):
+            break
+    for word in words:
+        assert word in robot.says()
+    assert not robot.poses()
+
+
+def test_a_looped_recording_loses_no_first_set(robot):
+    robot = robot()
+    robot.listen_to_poses()
+    robot.start()
+    for loop in range(3):
+        for k in range(4):
+            # The last frame of camera b is missing: what stays behind must not harm the next pass.
+            stamp = BASE_STAMP + k * PERIOD
+            robot.publish("/left/image", image_message(PAIR[0], "left", stamp))
+            if k < 3:
+                robot.publish("/right/image", image_message(PAIR[1], "right", stamp))
+                relative(robot, 3 * loop + k + 1)
+    stamps = [m.header.stamp.sec * 10**9 + m.header.stamp.nanosec for m in robot.poses()]
+    assert stamps == [BASE_STAMP + k * PERIOD for k in range(3)] * 3
+
+
+def test_enable_and_reset(robot):
+    robot = robot()
+    robot.listen_to_poses()
+    robot.start()
+    assert robot.call(SetBool, "/geloc3r/enable", SetBool.Request(data=False)).success
+    robot.send(PAIR, BASE_STAMP)
+    assert wait_until(lambda: robot.value("sets matched") == "1")
+    assert wait_until(lambda: "disabled" in robot.says())
+    assert robot.call(SetBool, "/geloc3r/enable", SetBool.Request(data=True)).success
+    robot.send(PAIR, BASE_STAMP + PERIOD)
+    assert relative(robot)[0].header.stamp.nanosec == PERIOD
+    assert len(robot.poses()) == 1
+    assert robot.call(Trigger, "/geloc3r/reset", Trigger.Request()).success
+    assert wait_until(lambda: robot.value("sets processed") == "0")
+    robot.send(PAIR, BASE_STAMP + 2 * PERIOD)
+    relative(robot, 2)
+
+
+def test_someone_else_s_child_frame_stops_our_tf(robot):
+    robot = robot()
+    robot.listen_to_poses()
+    robot.start()
+    child = "right_optical_geloc3r_unit"
+    broadcast_static(robot, "somewhere", child, np.eye(4))
+    assert wait_until(lambda: robot.node._frames.foreign_parent(child) == "somewhere")
+    robot.send(PAIR)
+    relative(robot)
+    assert wait_until(lambda: "somewhere the parent" in robot.says())
+    assert tf_from_node(robot, child) is None
+
+
+def test_our_own_transforms_are_not_mistaken_for_another_s(robot):
+    robot = robot()
+    robot.listen_to_poses()
+    robot.start()
+    for k in range(3):
+        robot.send(PAIR, BASE_STAMP + k * PERIOD)
+        relative(robot, k + 1)
+    child = "right_optical_geloc3r_unit"
+    assert wait_until(lambda: sum(len(m.transforms) for m in robot.received["/tf"]) == 3)
+    assert robot.node._frames.foreign_parent(child) == ""
+
+
+def test_frame_ids_are_overridden_and_lose_their_slash(robot):
+    robot = robot({"frame_ids": ["", "/cam_b"]})
+    robot.listen_to_poses()
+    robot.start()
+    for camera, rgb in zip(("left", "right"), PAIR, strict=True):
+        robot.publish(f"/{camera}/image", image_message(rgb, camera, BASE_STAMP, "/slashed"))
+    message = relative(robot)[0]
+    assert (message.header.frame_id, message.child_frame_id) == ("slashed", "cam_b")
+
+
+def test_an_empty_frame_id_is_refused(robot):
+    robot = robot()
+    robot.listen_to_poses()
+    robot.start()
+    for camera, rgb in zip(("left", "right"), PAIR, strict=True):
+        robot.publish(f"/{camera}/image", image_message(rgb, camera, BASE_STAMP, ""))
+    assert wait_until(lambda: robot.value("sets refused") == "1")
+    assert "no frame_id" in robot.value("last error")
+
+
+def test_the_debug_image_is_drawn_for_subscribers(robot):
+    robot = robot({"debug_image.width": 320})
+    pictures = robot.listen(Image, "/geloc3r/debug_image")
+    robot.listen_to_poses()
+    robot.start()
+    assert wait_until(lambda: robot.node.count_subscribers("/geloc3r/debug_image") == 1)
+    assert wait_until(lambda: robot.node._pipeline._debug_image.get_subscription_count() == 1)
+    robot.send(PAIR)
+    assert wait_until(lambda: pictures)
+    assert (pictures[0].width, pictures[0].height, pictures[0].encoding) == (320, 120, "rgb8")
+    assert np.array(pictures[0].data).std() > 10
+
+
+def test_silence_is_diagnosed_by_topic(robot):
+    robot = robot({"watchdog.timeout": 0.5})
+    robot.start()
+    assert wait_until(lambda: "/left/image has no publisher" in robot.says())
+    robot.publish("/left/image", image_message(PAIR[0], "left", BASE_STAMP))
+    robot.tester.create_publisher(Image, "/right/image", 1)
+    assert wait_until(lambda: "/right/image has a publisher, but nothing arrived" in robot.says())
+
+
+def test_max_update_rate(robot):
+    robot = robot({"max_update_rate": 0.1})
+    robot.listen_to_poses()
+    robot.start()
+    for k in range(3):
+        robot.send(PAIR, BASE_STAMP + k * PERIOD)
+        done = robot.node._statistics.total
+        assert wait_until(lambda: done("processed") + done("over rate") == k + 1)  # noqa: B023
+    assert wait_until(lambda: robot.value("sets over rate") == "2")
+    assert len(robot.poses()) == 1
+
+
+def test_old_sets_are_dropped(robot):
+    robot = robot({"max_age": 1.0})
+    robot.listen_to_poses()
+    robot.start()
+    robot.send(PAIR, BASE_STAMP)
+    assert wait_until(lambda: robot.value("sets too old") == "1")
+    now = robot.tester.get_clock().now().nanoseconds
+    robot.send(PAIR, now)
+    assert relative(robot)[0].header.stamp.sec == now // 10**9
