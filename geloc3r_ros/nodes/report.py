@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from geloc3r_ros.errors import ConfigError
 from geloc3r_ros.geometry import make_transform
 from geloc3r_ros.inference import PoseEstimate
 from geloc3r_ros.nodes.parameters import Settings
@@ -71,7 +72,16 @@ def assess(estimate: PoseEstimate, settings: Settings) -> Report:
 
 
 def with_scale(report: Report, length: float) -> Report:
-    """Give the translation its length in metres."""
+    """Give the translation its length in metres.
+
+    Raises:
+        ConfigError: if the length is not above 0; the covariance would have no width.
+    """
+    if not length > 0.0:
+        raise ConfigError(
+            f"the distance of the cameras is {length:g} m; a scale needs one above 0, correct "
+            "it or set scale.source: unit"
+        )
     T_a_b = make_transform(report.T_a_b[:3, :3], length * report.T_a_b[:3, 3])
     covariance = scale_covariance(report.covariance, length)
     return replace(report, T_a_b=T_a_b, covariance=covariance, scale_known=True)
