@@ -33,8 +33,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 def _attend_by_products(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Attention of q (B, h, N, D) over k, v (B, h, M, D) by plain matrix products.
 
-    The fused kernel of torch has no bfloat16 arithmetic on a CPU: a product per group of heads,
-    small enough that the scores stay in the cache, is 1.5 times as fast, and more in training.
+    The fused kernel of torch makes no use of a CPU's bfloat16 arithmetic. A product per group of
+    heads, small enough for the scores to stay in the cache, is 1.5 times as fast.
     """
     q = q * q.shape[-1] ** -0.5
     groups = zip(*(x.flatten(0, 1).split(HEADS_AT_ONCE) for x in (q, k, v)), strict=True)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from geloc3r_ros.errors import WeightsError
 
-__all__ = ["TensorFile", "read_header", "read_tensors"]
+__all__ = ["SUFFIXES", "TensorFile", "read_header", "read_tensors"]
 
 SUFFIXES = (".safetensors", ".pth", ".pt")
 SAFETENSORS_TYPES = {
@@ -59,7 +59,8 @@ def _read(path: Path, device: str) -> TensorFile:
     if path.suffix in SUFFIXES:
         return TensorFile(_read_checkpoint(path, device), {})
     raise WeightsError(
-        f"weights {path} end in {path.suffix!r}; files that can be read end in {SUFFIXES}"
+        f"weights {path} end in {path.suffix!r}; "
+        f"files that can be read end in {', '.join(SUFFIXES)}"
     )
 
 

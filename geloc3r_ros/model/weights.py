@@ -23,7 +23,7 @@ from geloc3r_ros.errors import ConfigError, WeightsError
 from geloc3r_ros.model import hub
 from geloc3r_ros.model.config import ModelConfig
 from geloc3r_ros.model.network import GeLoc3r
-from geloc3r_ros.model.tensor_files import read_header, read_tensors
+from geloc3r_ros.model.tensor_files import SUFFIXES, read_header, read_tensors
 
 __all__ = [
     "WeightsInfo",
@@ -195,7 +195,7 @@ def locate_weights(name: str | Path) -> Path | None:
         return SHIPPED if SHIPPED.exists() else None
     if Path(name).exists():
         return Path(name)
-    if hub.is_hub_name(str(name)) and not Path(name).suffix.startswith((".safetensors", ".pt")):
+    if hub.is_hub_name(str(name)) and Path(name).suffix not in SUFFIXES:
         return hub.cached(str(name))
     raise WeightsError(
         f"there are no weights {str(name)!r}; give tiny, a hub repository "

@@ -104,7 +104,7 @@ def test_a_checkpoint_of_torch(tmp_path, tiny_state, wrap):
 
 
 @pytest.mark.parametrize(("stem", "variant"), [("public", "large"), ("reloc3r-224", "large-224")])
-def test_the_large_variants_are_told_apart_by_name(tmp_path, monkeypatch, stem, variant):
+def test_the_large_variants_are_told_apart_by_name(tmp_path, stem, variant):
     path = tmp_path / f"{stem}.safetensors"
     with torch.device("meta"):
         shapes = {name: x.shape for name, x in GeLoc3r(ModelConfig.large()).state_dict().items()}
