@@ -131,10 +131,11 @@ def _sets(statistics: Statistics) -> dict[str, str]:
         "sets without intrinsics": str(statistics.total("without intrinsics")),
         "passes": str(statistics.total("passes")),
         "output rate": f"{statistics.rate('processed'):.1f} Hz",
-        "latency p50": seconds("latency", 50),
-        "latency p95": seconds("latency", 95),
-        "network latency p50": seconds("network latency", 50),
-        "input age p50": seconds("input age", 50),
+        **{
+            f"{name} p{percent}": seconds(name, percent)
+            for name in ("latency", "preprocessing", "network", "overhead", "input age")
+            for percent in (50, 95, 99)
+        },
         "last invalid": statistics.recall("invalid")[0],
         "last error": statistics.recall("error")[0],
         "tf conflict": statistics.recall("tf conflict")[0],

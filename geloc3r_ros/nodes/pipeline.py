@@ -17,7 +17,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
 from geloc3r_ros.errors import ConfigError, GeLoc3rError
-from geloc3r_ros.inference import PoseEstimate, RelativePoseEstimator, undistort
+from geloc3r_ros.inference import Latency, PoseEstimate, RelativePoseEstimator, undistort
 from geloc3r_ros.nodes.debug_image import draw
 from geloc3r_ros.nodes.frames import Frames
 from geloc3r_ros.nodes.intake import ImageSet
@@ -116,9 +116,7 @@ class Pipeline:
             ]
         normalize = settings.intrinsics_normalize and all(known)
         Ks = [K.K for K in known if K] if normalize else None
-        started = time.monotonic()
         estimates = self._estimator.estimate_set(rgbs, Ks)
-        self._statistics.measure("network latency", time.monotonic() - started)
         for i, (camera, estimate) in enumerate(zip(settings.cameras[1:], estimates), start=1):
             place = Place(
                 images.messages[0].header.stamp,
@@ -131,7 +129,13 @@ class Pipeline:
             if i == 1 and self._debug_image.get_subscription_count():
                 picture = draw(rgbs[0], rgbs[1], report, settings.debug_image_width)
                 self._debug_image.publish(_image_message(picture, images.messages[0].header))
-        self._statistics.measure("latency", time.monotonic() - images.matched)
+        self._measure(estimates[0].latency, time.monotonic() - images.matched)
+
+    def _measure(self, estimation: Latency, total: float) -> None:
+        self._statistics.measure("preprocessing", estimation.preprocess)
+        self._statistics.measure("network", estimation.encode + estimation.decode)
+        self._statistics.measure("overhead", total - estimation.total)
+        self._statistics.measure("latency", total)
         self._statistics.count("processed")
 
     def _frame_ids(self, images: ImageSet, settings: Settings) -> list[str]:

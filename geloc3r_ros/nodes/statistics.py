@@ -13,7 +13,7 @@ import numpy as np
 __all__ = ["Statistics"]
 
 # Rates and percentiles are taken over this many of the latest events.
-WINDOW = 200
+WINDOW = 1000
 RATE_SECONDS = 5.0
 
 

@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The node in its own process, fed 640x480 rgb8 stereo by another: what it adds to the network.
+
+    python test/benchmark/benchmark_node.py --weights tiny
+
+Rates: 10 Hz for the loss, then half of what the node can do for the overhead, then more than it
+can do for its capacity. Overhead is from the synchroniser's callback to the return of the last
+publish, less preprocessing and network. Figures are the node's own, from /diagnostics.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import rclpy
+from ament_index_python.packages import get_package_prefix
+from diagnostic_msgs.msg import DiagnosticArray
+from std_srvs.srv import Trigger
+
+from geloc3r_ros.nodes import transport
+
+HELPER = Path(__file__).parents[1] / "helpers" / "camera_process.py"
+EXECUTABLE = f"{get_package_prefix('geloc3r_ros')}/lib/geloc3r_ros/geloc3r_node"
+TOPICS = ("/left/image", "/right/image")
+STAGES = ("latency", "preprocessing", "network", "overhead")
+
+
+class Bench:
+    """The node's process and a listener to its diagnostics."""
+
+    def __init__(self, weights: str) -> None:
+        command = [EXECUTABLE, "--ros-args", "--log-level", "error"]
+        parameters = {"weights": weights, "autostart": "true", "publish_untrained": "true"}
+        parameters |= {"gate.max_cycle_rotation": "3.14"}
+        for name, value in parameters.items():
+            command += ["-p", f"{name}:={value}"]
+        self._process = subprocess.Popen(command)
+        self._node = rclpy.create_node("bench")
+        self._values: dict[str, str] = {}
+        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnosed, 10)
+        self._reset = self._node.create_client(Trigger, "/geloc3r/reset")
+        while self._values.get("state") != "active":
+            rclpy.spin_once(self._node, timeout_sec=0.1)
+
+    def _diagnosed(self, message: DiagnosticArray) -> None:
+        self._values = {item.key: item.value for item in message.status[0].values}
+
+    def run(self, rate: float, count: int) -> dict[str, str]:
+        """Feed the node and return its figures."""
+        future = self._reset.call_async(Trigger.Request())
+        rclpy.spin_until_future_complete(self._node, future)
+        camera = [sys.executable, str(HELPER), "--topics", *TOPICS]
+        subprocess.run([*camera, "--rate", str(rate), "--count", str(count)], check=True)
+        end = time.monotonic() + 2.5
+        while time.monotonic() < end:
+            rclpy.spin_once(self._node, timeout_sec=0.1)
+        return self._values
+
+    def close(self) -> None:
+        """End the node."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(30)
+
+
+def milliseconds(value: str) -> float:
+    return float(value.split()[0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--weights", default="tiny")
+    parser.add_argument("--count", type=int, default=300, help="sets a run")
+    arguments = parser.parse_args()
+    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 101))
+    os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+    os.environ.update(transport.environment())
+    rclpy.init()
+    bench = Bench(arguments.weights)
+    bench.run(5.0, 20)
+    at_ten = bench.run(10.0, arguments.count)
+    half = 500.0 / milliseconds(at_ten["latency p50"])
+    at_half = bench.run(half, arguments.count)
+    above = bench.run(8 * half, 4 * arguments.count)
+    bench.close()
+    rclpy.shutdown()
+
+    print("| rate Hz | sent | received (a, b) | matched | processed | dropped by the node |")
+    print("|---|---|---|---|---|---|")
+    for rate, sent, values in (
+        (10.0, arguments.count, at_ten),
+        (half, arguments.count, at_half),
+        (8 * half, 4 * arguments.count, above),
+    ):
+        received = f"{values['left received']}, {values['right received']}"
+        counts = [values[f"sets {name}"] for name in ("matched", "processed", "dropped")]
+        print(f"| {rate:.1f} | {sent} | {received} | {' | '.join(counts)} |")
+    print(f"\ncapacity: {above['output rate']}\n")
+    print(f"| at {half:.1f} Hz, ms | p50 | p95 | p99 |\n|---|---|---|---|")
+    for stage in STAGES:
+        figures = [at_half[f"{stage} p{p}"].split()[0] for p in (50, 95, 99)]
+        print(f"| {stage} | {' | '.join(figures)} |")
+
+
+if __name__ == "__main__":
+    main()
