@@ -173,7 +173,7 @@ def gauss_newton_step(
         x.double() for x in (T_start.detach(), points_1, pixels_2, weights, K_2)
     )
     error, jacobian, in_front = linearise(T_start, points_1, pixels_2, K_2)
-    length = torch.linalg.vector_norm(error, dim=-1)
+    length = torch.linalg.vector_norm(error, dim=-2)
     kernel = in_front * (huber / length.clamp_min(huber))
     share = weights / (weights.sum(-1, keepdim=True) + 1e-6)
     normal, gradient = normal_equations(error, jacobian, share * kernel)

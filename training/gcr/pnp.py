@@ -40,8 +40,9 @@ def p3p(points_1: Tensor, bearings_2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     R_2_1 = _triangle_axes(points_2) @ _triangle_axes(points_1)[..., None, :, :].mT
     centre_1 = points_1.mean(-2)[..., None, :, None]
     t_2_1 = points_2.mean(-2) - (R_2_1 @ centre_1)[..., 0]
-    finite = R_2_1.flatten(-2).isfinite().all(-1) & t_2_1.isfinite().all(-1)
-    return R_2_1, t_2_1, real & finite & (depths > 0).all(-1)
+    # Points on a line carry no axes, and points that are not finite none that are.
+    rigid = (_determinant(R_2_1) - 1.0).abs() < 1e-6
+    return R_2_1, t_2_1, real & rigid & t_2_1.isfinite().all(-1) & (depths > 0).all(-1)
 
 
 def _depths(squared_sides: Tensor, cosines: Tensor) -> tuple[Tensor, Tensor]:

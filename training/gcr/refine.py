@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from geloc3r_training.gcr.se3 import NEAR, project, retract, transform
+from geloc3r_training.gcr.se3 import NEAR, retract
 
 __all__ = ["linearise", "normal_equations", "refine", "robust_score", "squared_errors"]
 
@@ -21,10 +21,10 @@ def squared_errors(T_2_1: Tensor, points_1: Tensor, pixels_2: Tensor, K_2: Tenso
         T_2_1: Poses, (..., 4, 4).
         points_1: Points in camera 1, (..., N, 3).
         pixels_2: Where camera 2 sees them, (..., N, 2).
-        K_2: Intrinsics of camera 2, (..., 3, 3).
+        K_2: Intrinsics of camera 2, (..., 3, 3), last row 0 0 1.
     """
-    P = K_2 @ T_2_1[..., :3, :]
-    x, y, z = (P[..., :3] @ points_1.mT + P[..., 3:]).unbind(-2)
+    homogeneous = torch.nn.functional.pad(points_1, (0, 1), value=1.0)
+    x, y, z = (K_2 @ T_2_1[..., :3, :] @ homogeneous.mT).unbind(-2)
     in_front = z > NEAR
     z = torch.where(in_front, z, 1.0)
     errors = (x / z - pixels_2[..., 0]).square() + (y / z - pixels_2[..., 1]).square()
@@ -68,7 +68,7 @@ def refine(
     damping = T_2_1.new_full(T_2_1.shape[:-2], 1e-6)
     for width in widths:
         error, jacobian, in_front = linearise(T_2_1, points_1, pixels_2, K_2)
-        squared = torch.where(in_front, error.square().sum(-1), torch.inf)
+        squared = torch.where(in_front, error.square().sum(-2), torch.inf)
         kernel = weights * (1.0 - squared / width**2).clamp_min(0.0).square()
         normal, gradient = normal_equations(error, jacobian, kernel)
         diagonal = normal.diagonal(dim1=-2, dim2=-1)
@@ -92,21 +92,24 @@ def _cost(squared: Tensor, weights: Tensor, width: float) -> Tensor:
 def linearise(
     T_2_1: Tensor, points_1: Tensor, pixels_2: Tensor, K_2: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Reprojection errors (..., N, 2), their Jacobian (..., N, 2, 6), whether in front (..., N).
+    """Reprojection errors (..., 2, N), their Jacobian (..., 6, 2, N), what is in front (..., N).
 
     The Jacobian is that of the twist of ``retract`` at 0. Where a point is not in front both mean
-    nothing.
+    nothing. The points come last, which is the faster layout.
     """
-    points_2 = transform(T_2_1, points_1)
-    projected, in_front = project(K_2, points_2)
-    z = torch.where(in_front, points_2[..., 2], 1.0)[..., None, None]
-    slope = (K_2[..., None, :2, :] - projected[..., None] * K_2[..., None, 2:, :]) / z
-    turn = torch.linalg.cross(points_2[..., None, :].expand_as(slope), slope)
-    return projected - pixels_2, torch.cat([slope, turn], dim=-1), in_front
+    points_2 = T_2_1[..., :3, :3] @ points_1.mT + T_2_1[..., :3, 3:]
+    in_front = points_2[..., 2, :] > NEAR
+    z = torch.where(in_front, points_2[..., 2, :], 1.0)
+    projected = (K_2[..., :2, :] @ points_2) / z[..., None, :]
+    optical_axis = torch.eye(3).to(z)[2, :, None, None]
+    slope = K_2[..., :2, :].mT[..., None] - optical_axis * projected[..., None, :, :]
+    slope = slope / z[..., None, None, :]
+    turn = torch.linalg.cross(points_2[..., None, :].expand_as(slope), slope, dim=-3)
+    return projected - pixels_2.mT, torch.cat([slope, turn], dim=-3), in_front
 
 
 def normal_equations(error: Tensor, jacobian: Tensor, kernel: Tensor) -> tuple[Tensor, Tensor]:
     """Normal matrix (..., 6, 6) and gradient (..., 6) of errors with weights (..., N)."""
-    weighted = (jacobian * kernel[..., None, None]).flatten(-3, -2).mT
-    normal = weighted @ jacobian.flatten(-3, -2)
+    weighted = (jacobian * kernel[..., None, None, :]).flatten(-2)
+    normal = weighted @ jacobian.flatten(-2).mT
     return normal, (weighted @ error.flatten(-2)[..., None])[..., 0]
