@@ -30,15 +30,17 @@ class Palette:
     surfaces: npt.NDArray[np.int64]
     pictures: npt.NDArray[np.int64]
     plants: npt.NDArray[np.int64]
+    landscapes: npt.NDArray[np.int64]
 
     @classmethod
     def of(cls, atlas: TextureAtlas, rng: Random) -> Palette:
         """A palette over the whole atlas."""
         return cls(
             rng,
-            atlas.named("surface/", "any/"),
-            atlas.named("picture/", "any/"),
-            atlas.named("surface/foliage", "surface/nature"),
+            atlas.named("^surface/|^any/", without="foliage|nature"),
+            atlas.named("^picture/|^any/"),
+            atlas.named("^surface/.*(foliage|nature)"),
+            atlas.named("^picture/.*(landscape|background|wallpaper)"),
         )
 
     def surface(self, low: float = 0.6, high: float = 3.0, gloss: float = 0.1) -> Material:

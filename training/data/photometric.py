@@ -114,7 +114,14 @@ def _vignette(light: torch.Tensor, loss: torch.Tensor) -> torch.Tensor:
 
 
 def _noise(light: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
-    noise = torch.empty_like(light)
-    for view, seed in zip(noise, seeds, strict=True):
-        view.normal_(generator=torch.Generator(light.device).manual_seed(seed))
-    return noise
+    device = light.device
+    return torch.stack(
+        [
+            torch.randn(
+                light.shape[1:],
+                generator=torch.Generator(device).manual_seed(seed),
+                device=device,
+            )
+            for seed in seeds
+        ]
+    )

@@ -210,7 +210,7 @@ def _outdoors(
     pale = _tone(rng, rng.uniform(0.8, 1.2), -0.2)
     above = _tone(rng, rng.uniform(0.5, 0.9) if cloudy else rng.uniform(0.25, 0.5), -0.5)
     below = _tone(rng, above[1] * rng.uniform(0.3, 0.7), 0.5)
-    backdrop = p.picture().texture if rng.random() < 0.6 else -1
+    backdrop = int(rng.choice(p.landscapes)) if rng.random() < 0.6 else -1
     haze = float(rng.choice([0.0, rng.uniform(0.0, 0.015)]))
     x, y = size
     standing = (-0.48 * x, -0.48 * y, 0.3), (0.48 * x, 0.48 * y, float(rng.choice([1.8, 5.0])))

@@ -179,7 +179,7 @@ def poster(rng: Random, side: int) -> Image:
             cv2.circle(image, (x, y), a // 4 + 1, colour, int(rng.choice([-1, 3])), cv2.LINE_AA)
     for _ in range(int(rng.integers(0, 9))):
         text = "".join(chr(c) for c in rng.integers(33, 123, 14))
-        place = int(rng.integers(-40, side // 2)), int(rng.integers(20, side))
+        place = int(rng.integers(-40, side // 2)), int(rng.integers(side // 8, side))
         scale = float(rng.uniform(0.4, 2.0)) * side / 256
         cv2.putText(image, text, place, 2, scale, _colour(rng, 0.8).tolist(), 2, cv2.LINE_AA)
     return image

@@ -9,6 +9,7 @@ root of linear light, so that the renderer filters by footprint and undoes it wi
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +38,17 @@ class TextureAtlas:
     def __len__(self) -> int:
         return len(self.names)
 
-    def named(self, *prefixes: str) -> npt.NDArray[np.int64]:
-        """Indices of the textures whose name begins with one of ``prefixes``; all if none does."""
-        found = [i for i, name in enumerate(self.names) if name.startswith(prefixes)]
+    def named(self, with_any: str, without: str = "^$") -> npt.NDArray[np.int64]:
+        """Indices of the textures whose name matches one pattern but not the other.
+
+        If there is none, the indices of all.
+        """
+        wanted, unwanted = re.compile(with_any), re.compile(without)
+        found = [
+            i
+            for i, name in enumerate(self.names)
+            if wanted.search(name) and not unwanted.search(name)
+        ]
         return np.array(found or range(len(self.names)))
 
     @classmethod
@@ -74,9 +83,9 @@ def procedural_atlas(count: int = 96, size: int = 256, held_out: bool = False) -
 
 
 def load_atlas(
-    folder: Path, count: int = 256, size: int = 256, held_out: bool = False
+    folder: Path, count: int = 512, size: int = 256, held_out: bool = False
 ) -> TextureAtlas:
-    """An atlas of images of a folder and procedural ones, in equal parts where both suffice.
+    """An atlas of images of a folder, at most three quarters of it, and procedural ones.
 
     Images below a folder named ``surface`` cover walls and floors, those below ``picture`` hang in
     frames and stand at the horizon, others do either. A tenth of the files, by the hash of what
@@ -96,7 +105,7 @@ def load_atlas(
     if not files:
         part = "for testing" if held_out else "for training"
         raise ImageError(f"no image {part} below {folder}; a tenth of at least 30 is for testing")
-    chosen = np.random.default_rng(len(files)).permutation(len(files))[: max(count // 2, 1)]
+    chosen = np.random.default_rng(len(files)).permutation(len(files))[: max(3 * count // 4, 1)]
     files = [files[i] for i in sorted(chosen)]
     made = procedural_atlas(count - len(files), size, held_out)
     read = TextureAtlas.from_images(map(_read, files), map(_name, files), size)
