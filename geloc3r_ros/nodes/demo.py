@@ -81,9 +81,7 @@ def play(scene: Scene, folder: Path, console: Console, settings: Mapping[str, An
         GeLoc3rError: if the node fails.
     """
     report = Report(scene.name, scene.truth())
-    console.print(
-        f"\n[bold]{scene.name}[/]: {len(report.truth)} sets, {scene.bag}", soft_wrap=True
-    )
+    console.print(f"\n{scene.name}: {len(report.truth)} sets, {scene.bag}", soft_wrap=True)
     settings = {**settings, "image_transport": scene.image_transport}
     with node_process(settings, folder / "node.log") as process:
         listener = _Listener(process, report, console)
