@@ -7,7 +7,9 @@ import torch
 from torch.autograd import gradcheck
 from torch.nn.functional import cosine_similarity
 
-from geloc3r_training.gcr import losses
+from geloc3r_training.gcr import GcrConfig, losses, pair_generators
+from geloc3r_training.gcr.correspondences import sample_correspondences
+from geloc3r_training.gcr.descriptors import match
 from geloc3r_training.gcr.se3 import relative_twist, retract
 
 ONE_PAIR = torch.tensor([True])
@@ -65,10 +67,6 @@ def test_the_gate_opens_only_for_a_trusted_and_better_pose(simulate):
 
 def seen_surface(surface, twist):
     """Arguments of ``descriptor_loss`` on a smooth surface, for a pose off by a twist."""
-    from geloc3r_training.gcr import GcrConfig, pair_generators
-    from geloc3r_training.gcr.correspondences import sample_correspondences
-    from geloc3r_training.gcr.descriptors import match
-
     scene = surface(batch=len(twist))
     truth = sample_correspondences(
         scene.view_1.depth,
