@@ -54,15 +54,6 @@ class Statistics:
         with self._lock:
             return self._counts[event]
 
-    def totals(self, prefix: str) -> dict[str, int]:
-        """How often the events whose name begins with ``prefix`` happened, by the rest of it."""
-        with self._lock:
-            return {
-                event[len(prefix) :]: count
-                for event, count in sorted(self._counts.items())
-                if event.startswith(prefix)
-            }
-
     def rate(self, event: str) -> float:
         """Events a second of late."""
         with self._lock:
