@@ -7,6 +7,7 @@ Each ``fault`` function returns why a message cannot be used, or "" where it can
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
 from collections.abc import Callable
@@ -110,7 +111,8 @@ def decode_compressed(message: Any) -> Image:
     data = np.frombuffer(message.data, np.uint8)
     bgr = None
     if data.size:
-        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        with contextlib.suppress(cv2.error):  # raised for sizes beyond its limits
+            bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if bgr is None:
         raise ImageError(
             f"{data.size} bytes of format {message.format!r} do not decode; JPEG, PNG and TIFF do"

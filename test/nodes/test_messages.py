@@ -4,6 +4,7 @@
 
 import array
 import sys
+import zlib
 
 import cv2
 import numpy as np
@@ -248,6 +249,14 @@ def test_what_does_not_decode_is_an_error(data):
     msg = CompressedImage(format="jpeg", data=array.array("B", data))
     with pytest.raises(ImageError, match=f"{len(data)} bytes of format 'jpeg' do not decode"):
         messages.decode_compressed(msg)
+
+
+def test_an_image_larger_than_the_decoder_takes_is_an_error():
+    data = bytearray(compressed(".png", PICTURE).data)
+    data[16:24] = (40_000).to_bytes(4, "big") * 2  # width and height in the header
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    with pytest.raises(ImageError, match="do not decode"):
+        messages.decode_compressed(CompressedImage(format="png", data=data))
 
 
 def test_a_small_compressed_image_is_an_error():
