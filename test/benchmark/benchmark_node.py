@@ -20,14 +20,13 @@ import time
 from pathlib import Path
 
 import rclpy
-from ament_index_python.packages import get_package_prefix
 from diagnostic_msgs.msg import DiagnosticArray
 from std_srvs.srv import Trigger
 
 from geloc3r_ros.nodes import transport
+from geloc3r_ros.nodes.processes import executable
 
 HELPER = Path(__file__).parents[1] / "helpers" / "camera_process.py"
-EXECUTABLE = f"{get_package_prefix('geloc3r_ros')}/lib/geloc3r_ros/geloc3r_node"
 TOPICS = ("/left/image", "/right/image")
 STAGES = ("latency", "preprocessing", "network", "overhead")
 
@@ -36,7 +35,7 @@ class Bench:
     """The node's process and a listener to its diagnostics."""
 
     def __init__(self, weights: str) -> None:
-        command = [EXECUTABLE, "--ros-args", "--log-level", "error"]
+        command = [executable("geloc3r_node"), "--ros-args", "--log-level", "error"]
         parameters = {"weights": weights, "autostart": "true", "publish_untrained": "true"}
         parameters |= {"gate.max_cycle_rotation": "3.14"}
         for name, value in parameters.items():

@@ -9,7 +9,6 @@ import time
 
 import pytest
 import rclpy
-from ament_index_python.packages import get_package_prefix
 from helpers.robot import BASE_STAMP, image_message, picture, wait_until
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -18,15 +17,15 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
 from geloc3r_ros.msg import RelativePose
+from geloc3r_ros.nodes.processes import executable
 
-EXECUTABLE = f"{get_package_prefix('geloc3r_ros')}/lib/geloc3r_ros/geloc3r_node"
 OPEN = ("publish_untrained:=true", "gate.max_cycle_rotation:=3.14")
 
 
 @contextlib.contextmanager
 def node_process(*parameters, arguments=()):
     """Run the executable; kill it if the test fails to end it."""
-    command = [EXECUTABLE, "--ros-args", *arguments]
+    command = [executable("geloc3r_node"), "--ros-args", *arguments]
     for parameter in ("device:=cpu", *parameters):
         command += ["-p", parameter]
     process = subprocess.Popen(
