@@ -11,17 +11,21 @@ from geloc3r_training.gcr.consistency import ConsistencyStep, GeometricConsisten
 from geloc3r_training.gcr.descriptors import DescriptorMap, infonce
 from geloc3r_training.gcr.pairs import TokenMap, View
 from geloc3r_training.gcr.sampling import pair_generators
+from geloc3r_training.gcr.teacher import DescriptorHeads, Teacher, load_mast3r
 from geloc3r_training.gcr.weighted_ransac import RansacResult, weighted_ransac
 
 __all__ = [
     "ConsistencyStep",
+    "DescriptorHeads",
     "DescriptorMap",
     "GcrConfig",
     "GeometricConsistency",
     "RansacResult",
+    "Teacher",
     "TokenMap",
     "View",
     "infonce",
+    "load_mast3r",
     "pair_generators",
     "pose_step",
     "weighted_ransac",

@@ -31,7 +31,7 @@ __all__ = [
     "weight_loss",
 ]
 
-STRIDES = (16, 8, 4, 1)
+STRIDES = (1, 4, 8, 16)
 """Strides to which descriptors are blurred: the coarse ones pull a far-off pose, the finest one
 places it. At full resolution alone a pose is pulled from within about one degree."""
 
@@ -79,7 +79,7 @@ def descriptor_loss(
         T_hat: Regressed pose, (B, 4, 4).
         points_1: Points in camera 1, (B, N, 3).
         descriptors_1: Their descriptors in view 1, (B, N, C).
-        view_2: Descriptors of view 2, (B, C, H, W).
+        view_2: Descriptors of view 2, (B, C, H, W); H and W multiples of 16.
         weights: Importance, (B, N); 0 is padding.
         K_2: Intrinsics of camera 2, (B, 3, 3).
     """
@@ -90,11 +90,12 @@ def descriptor_loss(
         (pixels >= 0) & (pixels <= pixels.new_tensor([columns - 1, rows - 1]))
     ).all(-1)
     cost = torch.zeros_like(weights)
+    blurred, finer = view_2, 1
     for stride in STRIDES:
-        blurred = functional.normalize(
-            functional.avg_pool2d(view_2, stride, ceil_mode=True), dim=1
-        )
-        seen = functional.normalize(sample_map(blurred, pixels, stride), dim=-1)
+        blurred = functional.avg_pool2d(blurred, stride // finer) if stride > finer else blurred
+        finer = stride
+        level = functional.normalize(blurred, dim=1)
+        seen = functional.normalize(sample_map(level, pixels, stride), dim=-1)
         cost = cost + (1.0 - (descriptors_1 * seen).sum(-1)) / len(STRIDES)
     cost = torch.where(inside, cost, 1.0)
     return (weights * cost).sum(-1) / (weights.sum(-1) + 1e-6)

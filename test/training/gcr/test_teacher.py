@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import dataclasses
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from geloc3r_ros.errors import WeightsError
+from geloc3r_ros.model import GeLoc3r, ModelConfig
+from geloc3r_training.gcr.teacher import DescriptorHeads, Mast3rTrunk, Teacher, load_mast3r
+
+SMALL = dataclasses.replace(
+    ModelConfig.tiny(),
+    encoder_dim=16,
+    encoder_depth=1,
+    encoder_heads=2,
+    decoder_dim=16,
+    decoder_depth=2,
+    decoder_heads=2,
+)
+IMAGES = torch.linspace(-1, 1, 2 * 3 * 32 * 48).view(1, 2, 3, 32, 48).unbind(1)
+
+
+def mast3r_tensors(trunk, heads):
+    tensors = dict(trunk.state_dict())
+    for number, head in ((1, heads.view_1), (2, heads.view_2)):
+        for name, tensor in head.state_dict().items():
+            tensors[f"downstream_head{number}.head_local_features.{name}"] = tensor
+    return tensors
+
+
+def test_the_teacher_describes_every_pixel_and_never_learns():
+    trunk, heads = GeLoc3r(SMALL), DescriptorHeads(SMALL)
+    teacher = Teacher(trunk, heads).train()
+    first, second = teacher(*IMAGES)
+    assert first.descriptors.shape == (1, 24, 32, 48)
+    assert second.confidence.shape == (1, 32, 48)
+    torch.testing.assert_close(first.descriptors.norm(dim=1), torch.ones(1, 32, 48))
+    assert not first.descriptors.requires_grad
+    assert not teacher.training
+    with torch.no_grad():
+        trunk.decoder_embed.weight.zero_()
+    torch.testing.assert_close(teacher(*IMAGES)[0].descriptors, first.descriptors)
+
+
+def test_each_view_has_its_own_head():
+    heads = DescriptorHeads(SMALL)
+    teacher = Teacher(GeLoc3r(SMALL), heads)
+    same = IMAGES[0], IMAGES[0]
+    first, second = teacher(*same)
+    assert (first.descriptors - second.descriptors).abs().max() > 0.1
+
+
+def test_a_mast3r_trunk_with_equal_decoders_is_ours():
+    ours, theirs = GeLoc3r(SMALL), Mast3rTrunk(SMALL)
+    state = {k: v for k, v in ours.state_dict().items() if not k.startswith("pose_head.")}
+    twice = {k.replace("dec_blocks.", "dec_blocks2."): v for k, v in state.items()}
+    theirs.load_state_dict({**state, **twice})
+    views = ours.encode_pair(*IMAGES)
+    for tokens, expected in zip(
+        theirs.decode_tokens(*views), ours.decode_tokens(*views), strict=True
+    ):
+        torch.testing.assert_close(tokens, expected)
+
+
+def test_a_mast3r_checkpoint_becomes_a_teacher(tmp_path):
+    trunk, heads = Mast3rTrunk(SMALL), DescriptorHeads(SMALL)
+    path = tmp_path / "mast3r.safetensors"
+    save_file(mast3r_tensors(trunk, heads), path)
+    loaded = load_mast3r(path, SMALL)(*IMAGES)
+    for view, expected in zip(loaded, Teacher(trunk, heads)(*IMAGES), strict=True):
+        torch.testing.assert_close(view.descriptors, expected.descriptors)
+        torch.testing.assert_close(view.confidence, expected.confidence)
+
+
+def test_another_checkpoint_is_refused_with_what_it_lacks(tmp_path):
+    path = tmp_path / "ours.safetensors"
+    save_file(GeLoc3r(SMALL).state_dict(), path)
+    with pytest.raises(WeightsError, match=r"dec_blocks2.*found nothing; give a MASt3R"):
+        load_mast3r(path, SMALL)
