@@ -22,7 +22,7 @@ ALLOWED = {
     "geometry": set(),
     "model": BASE,
     "inference": BASE | {"model"},
-    "evaluation": BASE,
+    "evaluation": BASE | {"inference", "model", "__version__"},
     "demo": BASE | {"inference", "evaluation"},
     "nodes": BASE | {"inference", "evaluation", "demo", "msg"},
     "commands": BASE | {"model", "inference", "evaluation", "demo", "nodes"},

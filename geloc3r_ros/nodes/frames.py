@@ -18,7 +18,7 @@ from tf2_msgs.msg import TFMessage
 from tf2_ros import Buffer, TransformBroadcaster, TransformException, TransformListener
 
 from geloc3r_ros.errors import GeLoc3rError
-from geloc3r_ros.nodes.messages import stamp_nanoseconds
+from geloc3r_ros.inference.messages import stamp_nanoseconds
 from geloc3r_ros.nodes.poses import transform_from_message
 
 __all__ = ["Frames", "FramesError"]

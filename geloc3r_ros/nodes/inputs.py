@@ -19,9 +19,9 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from geloc3r_ros.errors import ConfigError
+from geloc3r_ros.inference.intrinsics import Intrinsics
+from geloc3r_ros.inference.messages import image_fault, stamp_fault, stamp_nanoseconds
 from geloc3r_ros.nodes.intake import Intake
-from geloc3r_ros.nodes.intrinsics import Intrinsics
-from geloc3r_ros.nodes.messages import image_fault, stamp_fault, stamp_nanoseconds
 from geloc3r_ros.nodes.parameters import Settings
 from geloc3r_ros.nodes.statistics import Statistics
 

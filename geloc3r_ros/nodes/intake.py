@@ -11,7 +11,7 @@ from typing import Any
 
 from message_filters import ApproximateTimeSynchronizer, SimpleFilter, TimeSynchronizer
 
-from geloc3r_ros.nodes.messages import stamp_nanoseconds
+from geloc3r_ros.inference.messages import stamp_nanoseconds
 from geloc3r_ros.nodes.stream_order import Arrival, StreamOrder
 
 __all__ = ["ImageSet", "Intake"]

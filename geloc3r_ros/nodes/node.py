@@ -17,11 +17,11 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_srvs.srv import SetBool, Trigger
 
 from geloc3r_ros.errors import GeLoc3rError
+from geloc3r_ros.inference.messages import decoder_name
 from geloc3r_ros.nodes.diagnosis import NodeState, diagnose
 from geloc3r_ros.nodes.frames import Frames
 from geloc3r_ros.nodes.inputs import Inputs
 from geloc3r_ros.nodes.intake import ImageSet, Intake
-from geloc3r_ros.nodes.messages import decoder_name
 from geloc3r_ros.nodes.parameter_server import ParameterServer
 from geloc3r_ros.nodes.pipeline import Pipeline
 from geloc3r_ros.nodes.statistics import Statistics

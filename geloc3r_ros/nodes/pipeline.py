@@ -18,11 +18,11 @@ from sensor_msgs.msg import Image
 
 from geloc3r_ros.errors import ConfigError, GeLoc3rError
 from geloc3r_ros.inference import Latency, PoseEstimate, RelativePoseEstimator, undistort
+from geloc3r_ros.inference.intrinsics import Intrinsics
+from geloc3r_ros.inference.messages import decode_compressed, decode_image, stamp_nanoseconds
 from geloc3r_ros.nodes.debug_image import draw
 from geloc3r_ros.nodes.frames import Frames
 from geloc3r_ros.nodes.intake import ImageSet
-from geloc3r_ros.nodes.intrinsics import Intrinsics
-from geloc3r_ros.nodes.messages import decode_compressed, decode_image, stamp_nanoseconds
 from geloc3r_ros.nodes.outputs import Outputs, Place, transform_stamped
 from geloc3r_ros.nodes.parameters import Settings
 from geloc3r_ros.nodes.report import Report, assess, in_base_frames, with_scale

@@ -7,7 +7,7 @@ import pytest
 from sensor_msgs.msg import CameraInfo, RegionOfInterest
 
 from geloc3r_ros.errors import ConfigError
-from geloc3r_ros.nodes.intrinsics import Intrinsics
+from geloc3r_ros.inference.intrinsics import Intrinsics
 
 
 def camera_info(k=(500.0, 0.0, 319.5, 0.0, 600.0, 239.5, 0.0, 0.0, 1.0), **fields):

@@ -13,7 +13,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import CompressedImage, Image
 
 from geloc3r_ros.errors import ImageError
-from geloc3r_ros.nodes import messages
+from geloc3r_ros.inference import messages
 
 HEIGHT, WIDTH = 48, 64
 ROWS, COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH]
