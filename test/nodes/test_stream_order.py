@@ -50,8 +50,17 @@ def test_the_stamp_it_fell_from_does_not_matter(streams):
     assert streams.arrive("b", 9800, 9900, 10000) == [IN_ORDER] * 3
 
 
+def test_a_stream_that_trembles_does_not_stop_the_other(streams):
+    assert streams.arrive("a", 9850, 9950) == [NEW_PASS, IN_ORDER]
+    assert streams.arrive("b", 9950, 10000) == [IN_ORDER] * 2
+
+
 def test_equal_and_skipped_stamps_are_in_order(streams):
     assert streams.arrive("a", 9900, 9900, 60_000) == [IN_ORDER] * 3
+
+
+def test_the_stream_that_fell_has_nothing_left_over(streams):
+    assert streams.arrive("a", 0, 20_000) == [NEW_PASS, IN_ORDER]
 
 
 def test_a_clock_that_falls_before_the_streams(streams):
