@@ -84,7 +84,8 @@ class GeometricConsistency(nn.Module):
     def __init__(self, config: GcrConfig, token_dim: int, descriptor_dim: int = 24) -> None:
         super().__init__()
         self.config = config
-        self.fusion = FusionTransformer(descriptor_dim, token_dim, config)
+        learned = config.weighting != "uniform"
+        self.fusion = FusionTransformer(descriptor_dim, token_dim, config) if learned else None
 
     def forward(
         self,
@@ -178,11 +179,10 @@ class GeometricConsistency(nn.Module):
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Weigh, solve, and pull; terms and tallies of one direction."""
         config = self.config
-        logits = self.fusion(pairs, first.tokens, second.tokens)
-        used = pairs.truth.used
-        learned = logits.sigmoid() * used
-        weights = used.to(learned) if config.weighting == "uniform" else learned
-        solver_weights = learned if config.weighting == "learned" else used.to(learned)
+        uniform = pairs.truth.used.float()
+        logits = self.fusion(pairs, first.tokens, second.tokens) if self.fusion else None
+        weights = uniform if logits is None else logits.sigmoid() * uniform
+        solver_weights = weights if config.weighting == "learned" else uniform
         solved = self._solve(pairs, solver_weights, generators)
 
         opening = losses.gate(
@@ -200,21 +200,21 @@ class GeometricConsistency(nn.Module):
             "direct": ramp * config.direct_weight * (opening * direct).mean(),
             "descriptor": ramp * config.descriptor_weight * descriptor.mean(),
         }
-        if config.weighting != "uniform":
-            fusion = self._fusion_loss(pairs, logits, learned, solved)
+        if logits is not None:
+            fusion = self._fusion_loss(pairs, logits, weights, solved)
             terms["fusion"] = config.fusion_weight * fusion.mean()
         if config.reprojection_weight:
             plain = losses.reprojection_loss(
                 pairs.T_hat,
                 pairs.truth.points_1,
                 pairs.truth.pixels_2,
-                used,
+                uniform,
                 pairs.K_2,
                 math.hypot(*pairs.size_2),
             )
             terms["reprojection"] = ramp * config.reprojection_weight * plain.mean()
         tallies = {
-            **records.of_matches(pairs, learned, config.true_match),
+            **records.of_matches(pairs, weights, config.true_match),
             **records.of_solver(pairs, solved, opening),
             **records.of_descriptor(pairs, slope),
         }
@@ -240,7 +240,7 @@ class GeometricConsistency(nn.Module):
             T_2_1=pairs.T_true.to(solved.T_2_1),
             inlier_ratio=torch.ones_like(solved.inlier_ratio),
             condition=torch.ones_like(solved.condition),
-            valid=torch.ones_like(solved.valid),
+            valid=pairs.truth.used.any(-1),
         )
 
     def _descriptor(

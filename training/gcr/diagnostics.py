@@ -42,8 +42,10 @@ def tally_bins(name: str, values: Tensor, errors: Tensor, counted: Tensor) -> di
 
 def add_tallies(total: Mapping[str, Tensor], more: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Sum of two sets of tallies, of two steps or two processes."""
-    names = dict.fromkeys([*total, *more])
-    return {name: total.get(name, 0.0) + more.get(name, torch.zeros(2)) for name in names}
+    added = dict(total)
+    for name, both in more.items():
+        added[name] = added[name] + both if name in added else both
+    return added
 
 
 def means(tallies: Mapping[str, Tensor]) -> dict[str, float]:

@@ -119,22 +119,15 @@ def _lines_of(conic: Tensor) -> tuple[Tensor, Tensor]:
     diagonal = adjugate.diagonal(dim1=-2, dim2=-1)
     largest = diagonal.abs().argmax(-1)[..., None]
     squared = -diagonal.gather(-1, largest)
-    column = adjugate.gather(-1, largest[..., None].expand_as(adjugate[..., :1]))[..., 0]
-    x, y, z = (column / (squared.abs().sqrt() + SMALLEST)).unbind(-1)
+    meeting = adjugate.gather(-1, largest[..., None].expand_as(adjugate[..., :1]))[..., 0]
+    x, y, z = (meeting / (squared.abs().sqrt() + SMALLEST)).unbind(-1)
     zero = torch.zeros_like(x)
     skew = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
     rank_one = conic + skew
-    row, column_index = (
-        rank_one.flatten(-2).abs().argmax(-1)[..., None, None] // 3,
-        rank_one.flatten(-2).abs().argmax(-1)[..., None, None] % 3,
-    )
-    lines = torch.cat(
-        [
-            rank_one.gather(-2, row.expand_as(rank_one[..., :1, :])),
-            rank_one.gather(-1, column_index.expand_as(rank_one[..., :1])).mT,
-        ],
-        dim=-2,
-    )
+    largest = rank_one.flatten(-2).abs().argmax(-1)[..., None, None]
+    row = rank_one.gather(-2, (largest // 3).expand_as(rank_one[..., :1, :]))
+    column = rank_one.gather(-1, (largest % 3).expand_as(rank_one[..., :1]))
+    lines = torch.cat([row, column.mT], dim=-2)
     return lines, squared[..., 0] > 0
 
 

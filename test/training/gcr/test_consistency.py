@@ -61,6 +61,23 @@ def test_a_step_has_all_terms_and_everything_gets_a_gradient(surface):
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
+@pytest.mark.parametrize("error", [0.0, 3.0])
+def test_gradients_are_finite_at_the_truth_and_far_from_it(surface, error):
+    scene, model = surface(batch=4), gcr()
+    T_hats = regressed(scene, error)
+    run(model, scene, T_hats).total.backward()
+    assert all(T_hat.grad.isfinite().all() for T_hat in T_hats)
+    assert all(p.grad.isfinite().all() for p in model.parameters())
+
+
+def test_a_step_repeats_to_the_last_bit_and_draws_anew_at_the_next(surface):
+    scene, model = surface(batch=2), gcr()
+    first, again = (run(model, scene, regressed(scene)).total for _ in range(2))
+    assert first == again
+    assert run(model, scene, regressed(scene), step=6).total != first
+    assert run(model, scene, regressed(scene), seed=1).total != first
+
+
 def test_everything_that_is_to_be_logged_is(surface):
     scene = surface(batch=3)
     logged = means(run(gcr(), scene, regressed(scene)).tallies)
@@ -170,7 +187,9 @@ def test_without_a_baseline_directions_count_nowhere(surface):
 def test_arms_of_the_ablation(surface):
     scene = surface(batch=2)
     T_hats = regressed(scene)
-    assert "fusion" not in run(gcr(replace(CONFIG, weighting="uniform")), scene, T_hats).terms
+    uniform = gcr(replace(CONFIG, weighting="uniform"))
+    assert "fusion" not in run(uniform, scene, T_hats).terms
+    assert not list(uniform.parameters())
     perfect = means(run(gcr(replace(CONFIG, target="truth")), scene, T_hats).tallies)
     assert perfect["gate/open"] == 1
     assert perfect["gate/error_ratio"] == pytest.approx(0, abs=1e-4)

@@ -196,3 +196,12 @@ def test_candidates_hold_the_solution_first(simulate):
     result = solve(scene, candidates=3)
     assert result.candidates.shape == (4, 3, 4, 4)
     torch.testing.assert_close(result.candidates[:, 0], result.T_2_1, atol=1e-9, rtol=0)
+
+
+def test_all_work_is_done_on_the_device_of_the_points(simulate):
+    """On the meta device, which has no numbers, a tensor left on the CPU would raise."""
+    scene = simulate(batch=2)
+    solved = weighted_ransac(
+        *(x.to("meta") for x in scene.solver_input()), generator=pair_generators(0, 0, [0, 1])
+    )
+    assert all(value.device.type == "meta" for value in vars(solved).values())
