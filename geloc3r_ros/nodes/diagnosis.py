@@ -113,7 +113,9 @@ def _inputs(state: NodeState, statistics: Statistics) -> dict[str, str]:
     for camera, topic in state.topics.items():
         values[f"{camera} topic"] = topic
         values[f"{camera} rate"] = f"{statistics.rate(f'received {camera}'):.1f} Hz"
-        values[f"{camera} received"] = str(statistics.total(f"received {camera}"))
+        received = statistics.total(f"received {camera}")
+        values[f"{camera} received"] = str(received)
+        values[f"{camera} sync misses"] = str(max(received - statistics.total("matched"), 0))
         values[f"{camera} refused"] = str(statistics.total(f"bad {camera}"))
         if bad := statistics.recall(f"bad {camera}")[0]:
             values[f"{camera} last refusal"] = bad
@@ -128,7 +130,7 @@ def _sets(statistics: Statistics) -> dict[str, str]:
     return {
         **{f"sets {name}": str(statistics.total(name)) for name in names},
         "sets over rate": str(statistics.total("over rate")),
-        "sets without intrinsics": str(statistics.total("without intrinsics")),
+        "images without intrinsics": str(statistics.total("without intrinsics")),
         "passes": str(statistics.total("passes")),
         "output rate": f"{statistics.rate('processed'):.1f} Hz",
         **{

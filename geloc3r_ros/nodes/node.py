@@ -81,11 +81,11 @@ class GeLoc3rNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Check the parameters, load the network, make the publishers."""
-        return self._transition("configure", self._configure)
+        return self._transition("configure", self._configure, undo=self._free)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and start to work."""
-        return self._transition("activate", self._start)
+        return self._transition("activate", self._start, undo=self._stop)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe and finish the set in work; nothing is published after this."""
@@ -103,23 +103,22 @@ class GeLoc3rNode(LifecycleNode):
         """Free everything, so that configure can be tried again."""
         return self._transition("error processing", self.close)
 
-    def _transition(self, name: str, work: Callable[[], None]) -> TransitionCallbackReturn:
-        """Run the work of a transition; rclpy would swallow what it raises."""
+    def _transition(
+        self, name: str, work: Callable[[], None], undo: Callable[[], None] | None = None
+    ) -> TransitionCallbackReturn:
+        """Run the work of a transition, undone if it fails; rclpy would swallow what it raises."""
         try:
             work()
+            return SUCCESS
         except GeLoc3rError as error:
-            self.get_logger().error(f"{name} failed: {error}")
-            self._failed(error)
-            return FAILURE
-        except Exception as error:
-            self.get_logger().error(f"{name} failed:\n{traceback.format_exc()}")
-            self._failed(error)
-            return TransitionCallbackReturn.ERROR
-        return SUCCESS
-
-    def _failed(self, error: Exception) -> None:
-        self.close()
-        self._statistics.remember("error", str(error))
+            text, result = str(error), FAILURE
+        except Exception:
+            text, result = traceback.format_exc().strip(), TransitionCallbackReturn.ERROR
+        self.get_logger().error(f"{name} failed: {text}")
+        if undo is not None:
+            undo()
+        self._statistics.remember("error", text.splitlines()[-1])
+        return result
 
     def _configure(self) -> None:
         self._statistics.reset()
