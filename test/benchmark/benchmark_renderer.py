@@ -50,9 +50,9 @@ def measured(
     scene_of_view = [i // views for i in range(scenes * views)]
     poses = torch.cat([torch.from_numpy(plan.T_world_camera) for plan in plans]).numpy()
     K = torch.cat([torch.from_numpy(plan.K) for plan in plans]).numpy()
-    scene_list = [plan.scene for plan in plans]
+    packed = [plan.packed for plan in plans]
     rendering, seen = seconds(
-        lambda: dataset.renderer.render(scene_list, scene_of_view, poses, K, (size, size))
+        lambda: dataset.renderer.render_packed(packed, scene_of_view, poses, K, (size, size))
     )
     effects = [effect for plan in plans for effect in plan.effects]
     taking, _ = seconds(lambda: photograph(seen.radiance, effects))

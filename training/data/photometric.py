@@ -20,7 +20,7 @@ from geloc3r_training.data.jpeg import jpeg
 
 __all__ = ["Effects", "draw_effects", "photograph"]
 
-BLUR_RADIUS = 4  # pixels
+GAMMA = 2.2
 
 
 class Effects(NamedTuple):
@@ -28,7 +28,7 @@ class Effects(NamedTuple):
 
     brightness: float  # mean of the exposed linear image
     white: tuple[float, float, float]  # gain of each channel
-    contrast: float  # exponent on top of sRGB
+    contrast: float  # exponent on top of the gamma of displays
     saturation: float
     vignetting: float  # share of light lost in the corners
     blur: tuple[float, float, float]  # deviations along and across in pixels, angle in radians
@@ -67,7 +67,14 @@ def draw_effects(rng: np.random.Generator, views: int) -> list[Effects]:
 
 
 def photograph(radiance: torch.Tensor, effects: Sequence[Effects]) -> torch.Tensor:
-    """Turn linear light (V, H, W, 3) into sRGB uint8 images (V, H, W, 3) on the same device."""
+    """Turn linear light (V, H, W, 3) into RGB uint8 images (V, H, W, 3) on the same device."""
+    if radiance.device.type == "cpu":  # one view fits into a core's cache, a batch does not
+        pairs = zip(radiance.split(1), effects, strict=True)
+        return torch.cat([_photograph(light, [effect]) for light, effect in pairs])
+    return _photograph(radiance, effects)
+
+
+def _photograph(radiance: torch.Tensor, effects: Sequence[Effects]) -> torch.Tensor:
     light = radiance.permute(0, 3, 1, 2)
 
     def column(name: str) -> torch.Tensor:
@@ -80,12 +87,12 @@ def photograph(radiance: torch.Tensor, effects: Sequence[Effects]) -> torch.Tens
     shot, read = column("shot_noise"), column("read_noise")
     deviation = (light.clamp(min=0) * _wide(shot) + _wide(read) ** 2).sqrt()
     light = (light + deviation * _noise(light, [e.seed for e in effects])).clamp(0, 1)
-    image = torch.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    image = image.clamp(min=0) ** _wide(column("contrast"))
+    image = light ** _wide(column("contrast") / GAMMA)
     grey = image.mean(dim=1, keepdim=True)
     image = (grey + _wide(column("saturation")) * (image - grey)).clamp(0, 1)
     quality = column("quality")
-    image = torch.where(_wide(quality) < 100, jpeg(image, quality.clamp(max=99)), image)
+    if float(quality.min()) < 100:
+        image = torch.where(_wide(quality) < 100, jpeg(image, quality.clamp(max=99)), image)
     return (255 * image).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
@@ -96,13 +103,14 @@ def _wide(values: torch.Tensor) -> torch.Tensor:
 
 def _blurred(light: torch.Tensor, blur: torch.Tensor) -> torch.Tensor:
     """Convolve each view with a Gaussian that is long at its angle: defocus and motion in one."""
-    offset = torch.arange(-BLUR_RADIUS, BLUR_RADIUS + 1, device=light.device).float()
+    radius = 4 if float(blur[:, :2].max()) > 0.6 else 2  # what lies beyond rounds to nothing
+    offset = torch.arange(-radius, radius + 1, device=light.device).float()
     y, x = torch.meshgrid(offset, offset, indexing="ij")
     along, across, angle = blur[:, :, None, None].unbind(1)
     a, b = x * angle.cos() + y * angle.sin(), y * angle.cos() - x * angle.sin()
     kernel = torch.exp(-0.5 * ((a / along) ** 2 + (b / across) ** 2))
     kernel = kernel / kernel.sum(dim=(1, 2), keepdim=True)
-    padded = F.pad(light, (BLUR_RADIUS,) * 4, mode="replicate").transpose(0, 1)
+    padded = F.pad(light, (radius,) * 4, mode="replicate").transpose(0, 1)
     return F.conv2d(padded, kernel[:, None], groups=len(kernel)).transpose(0, 1)
 
 

@@ -24,6 +24,7 @@ __all__ = ["BOX", "CYLINDER", "SPHERE", "Buffers", "nearest", "trace"]
 
 BOX, CYLINDER, SPHERE = 0, 1, 2
 
+INDEX = np.uint64  # of arrays: spares numba the test for negative ones
 FAR = np.float32(1e9)
 ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 FOUR = np.float32(4)
@@ -226,9 +227,9 @@ def _texel(texels, start, size, texture, u, v):
     y = min(max(v * np.float32(size) - HALF, ZERO), np.float32(size - 1))
     x0, y0 = int(x), int(y)
     fx, fy = x - np.float32(x0), y - np.float32(y0)
-    right = 1 if x0 + 1 < size else 0
-    below = size if y0 + 1 < size else 0
-    i = start + y0 * size + x0
+    right = INDEX(1 if x0 + 1 < size else 0)
+    below = INDEX(size if y0 + 1 < size else 0)
+    i, texture = INDEX(start + y0 * size + x0), INDEX(texture)
     return (
         _blend(texels, texture, i, right, below, fx, fy, 0),
         _blend(texels, texture, i, right, below, fx, fy, 1),

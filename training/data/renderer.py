@@ -29,10 +29,10 @@ from geloc3r_training.data.raycast import CYLINDER, SPHERE, Buffers, compiled, t
 from geloc3r_training.data.scene import Scene
 from geloc3r_training.data.textures import TextureAtlas
 
-__all__ = ["Renderer", "Rendering", "develop"]
+__all__ = ["Renderer", "Rendering", "develop", "pack"]
 
-# Where a pixel on an edge is looked at again, from its centre: a rotated grid of four.
-SUBPIXELS = np.array([(-1, -3), (3, -1), (1, 3), (-3, 1)], np.float32) / 8
+# Where a pixel on an edge is looked at again, from its centre: a triangle off the axes.
+SUBPIXELS = np.array([(-0.10, -0.37), (0.37, 0.10), (-0.27, 0.27)], np.float32)
 
 
 class Rendering(NamedTuple):
@@ -74,10 +74,30 @@ class Renderer:
             K: (V, 3, 3) pixels, for the image at ``size``; without skew.
             size: height and width of every view.
         """
+        packed = [pack(scene) for scene in scenes]
+        return self.render_packed(packed, scene_of_view, T_world_camera, K, size)
+
+    def render_packed(
+        self,
+        packed: Sequence[Buffers],
+        scene_of_view: npt.ArrayLike,
+        T_world_camera: npt.NDArray[np.float64],
+        K: npt.NDArray[np.float64],
+        size: tuple[int, int],
+    ) -> Rendering:
+        """Render V views of scenes that were packed before, by workers say.
+
+        Args:
+            packed: S scenes, each from :func:`pack`.
+            scene_of_view: (V,) which scene each view is of.
+            T_world_camera: (V, 4, 4) poses of the optical frames.
+            K: (V, 3, 3) pixels, for the image at ``size``; without skew.
+            size: height and width of every view.
+        """
         shape = (len(K), *size)
         radiance = torch.empty((*shape, 3), device=self.device)
         depth = torch.empty(shape, device=self.device)
-        buffers = pack(scenes, self.atlas)
+        buffers = join(packed, self.atlas)
         cameras = _cameras(T_world_camera, K)
         scene_of_view = np.asarray(scene_of_view, np.int32)
         if self.device.type == "cuda":
@@ -103,34 +123,43 @@ def develop(radiance: torch.Tensor, exposure: float | None = None) -> npt.NDArra
     return np.asarray(np.rint(255 * x), np.uint8)
 
 
-def pack(scenes: Sequence[Scene], atlas: TextureAtlas) -> Buffers:
-    """Lay scenes one behind the other for the rays, each with its bounding tree."""
-    trees = [bounding_tree(*_corners(scene)) for scene in scenes]
-    nodes = np.cumsum([0] + [len(skip) for _, skip, _ in trees])
-    firsts = np.cumsum([0] + [len(scene.kind) for scene in scenes])
-
-    def joined(parts: list[npt.ArrayLike], dtype: type = np.float32) -> npt.NDArray:
-        return np.ascontiguousarray(np.concatenate([np.asarray(p, dtype) for p in parts]))
-
+def pack(scene: Scene) -> Buffers:
+    """Lay one scene out for the rays, with its bounding tree and still without textures."""
+    bounds, skip, leaf = bounding_tree(*_corners(scene))
     return Buffers(
-        first_node=nodes.astype(np.int32),
-        bounds=joined([bounds for bounds, _, _ in trees]),
-        skip=joined([t[1] + n for t, n in zip(trees, nodes, strict=False)], np.int32),
-        leaf=joined(
-            [np.where(t[2] < 0, -1, t[2] + p) for t, p in zip(trees, firsts, strict=False)],
-            np.int32,
-        ),
-        kind=joined([s.kind for s in scenes], np.int32),
-        local_world=joined([_local_world(s) for s in scenes]),
-        half_size=joined([s.half_size for s in scenes]),
-        texture=joined([s.texture for s in scenes], np.int32),
-        tiling=joined([s.tiling for s in scenes]),
-        offset=joined([s.offset for s in scenes]),
-        tint=joined([s.tint for s in scenes]),
-        gloss=joined([s.gloss for s in scenes]),
-        lights=np.stack([_lights(s) for s in scenes]),
-        air=np.array([(*sum(s.sky + s.ambient, ()), s.haze) for s in scenes], np.float32),
-        backdrop=np.array([s.backdrop for s in scenes], np.int32),
+        first_node=np.array([0, len(skip)], np.int32),
+        bounds=bounds,
+        skip=skip,
+        leaf=leaf,
+        kind=scene.kind,
+        local_world=_local_world(scene),
+        half_size=scene.half_size.astype(np.float32),
+        texture=scene.texture,
+        tiling=scene.tiling.astype(np.float32),
+        offset=scene.offset.astype(np.float32),
+        tint=scene.tint.astype(np.float32),
+        gloss=scene.gloss.astype(np.float32),
+        lights=_lights(scene),
+        air=np.array([(*sum(scene.sky + scene.ambient, ()), scene.haze)], np.float32),
+        backdrop=np.array([scene.backdrop], np.int32),
+        texels=np.empty((0, 0, 3), np.uint8),
+        level_start=np.zeros(2, np.int32),
+    )
+
+
+def join(packed: Sequence[Buffers], atlas: TextureAtlas) -> Buffers:
+    """Put packed scenes one behind the other, with the textures they share."""
+    nodes = np.cumsum([0] + [len(scene.skip) for scene in packed]).astype(np.int32)
+    firsts = np.cumsum([0] + [len(scene.kind) for scene in packed]).astype(np.int32)
+    joined = Buffers(*(np.concatenate(arrays) for arrays in zip(*packed, strict=True)))
+    leaves = [
+        np.where(scene.leaf < 0, -1, scene.leaf + first).astype(np.int32)
+        for scene, first in zip(packed, firsts, strict=False)
+    ]
+    return joined._replace(
+        first_node=nodes,
+        skip=np.concatenate([s.skip + node for s, node in zip(packed, nodes, strict=False)]),
+        leaf=np.concatenate(leaves),
         texels=atlas.texels,
         level_start=atlas.level_start,
     )
@@ -148,16 +177,18 @@ def _corners(scene: Scene) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.floa
     return centre - reach, centre + reach
 
 
-def _local_world(scene: Scene) -> npt.NDArray[np.float64]:
+def _local_world(scene: Scene) -> npt.NDArray[np.float32]:
     """Rows (P, 12) of the affine maps from the world to the unit shapes."""
     R_local_world = scene.T_world_local[:, :3, :3].transpose(0, 2, 1) / scene.half_size[:, :, None]
     t = -np.einsum("pij,pj->pi", R_local_world, scene.T_world_local[:, :3, 3])
-    return np.concatenate([R_local_world, t[:, :, None]], axis=2).reshape(-1, 12)
+    return (
+        np.concatenate([R_local_world, t[:, :, None]], axis=2).reshape(-1, 12).astype(np.float32)
+    )
 
 
 def _lights(scene: Scene) -> npt.NDArray[np.float32]:
-    lights = np.zeros((2, 7), np.float32)
-    for row, light in zip(lights, scene.lights, strict=False):
+    lights = np.zeros((1, 2, 7), np.float32)
+    for row, light in zip(lights[0], scene.lights, strict=False):
         row[:] = (*light.place, *light.colour, light.lamp)
     return lights
 
@@ -199,14 +230,14 @@ def on_edge(keys, u, v):
 
 @compiled
 def look_again(buffers, scene, camera, u, v, key, radiance):
-    """Average the colour of a pixel on an edge with four more rays; depth stays the centre's."""
+    """Average the colour of a pixel on an edge with three more rays; depth stays the centre's."""
     r, g, b = radiance[v, u, 0], radiance[v, u, 1], radiance[v, u, 2]
-    for k in range(4):
+    for k in range(len(SUBPIXELS)):
         du, dv = SUBPIXELS[k, 0], SUBPIXELS[k, 1]
         ray = look(buffers, scene, camera, np.float32(u) + du, np.float32(v) + dv, key >> 4)
         r, g, b = r + ray[0], g + ray[1], b + ray[2]
-    fifth = np.float32(0.2)
-    radiance[v, u, 0], radiance[v, u, 1], radiance[v, u, 2] = r * fifth, g * fifth, b * fifth
+    share = np.float32(1 / (1 + len(SUBPIXELS)))
+    radiance[v, u, 0], radiance[v, u, 1], radiance[v, u, 2] = r * share, g * share, b * share
 
 
 @compiled

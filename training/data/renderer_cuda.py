@@ -23,7 +23,7 @@ THREADS = 128
 
 @cuda.jit
 def _first_pass(buffers, scene_of_view, cameras, radiance, depth, keys):
-    index = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
+    index: int = cuda.grid(1)  # type: ignore[call-arg]
     views, h, w = depth.shape
     if index >= views * h * w:
         return
@@ -39,7 +39,7 @@ def _first_pass(buffers, scene_of_view, cameras, radiance, depth, keys):
 
 @cuda.jit
 def _second_pass(buffers, scene_of_view, cameras, radiance, keys):
-    index = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
+    index: int = cuda.grid(1)  # type: ignore[call-arg]
     views, h, w = keys.shape
     if index >= views * h * w:
         return

@@ -33,12 +33,12 @@ from geloc3r_training.data.covisibility import covisibility
 from geloc3r_training.data.dataset_report import contact_sheet, print_distributions
 from geloc3r_training.data.photometric import Effects, draw_effects, photograph
 from geloc3r_training.data.places import make_scene
+from geloc3r_training.data.raycast import Buffers
 from geloc3r_training.data.renderer import Renderer, pack
 from geloc3r_training.data.sample import Sample, Scale, write_sample
-from geloc3r_training.data.scene import Scene
 from geloc3r_training.data.textures import load_atlas, procedural_atlas
 
-__all__ = ["Plan", "SyntheticBatch", "SyntheticConfig", "SyntheticScenes"]
+__all__ = ["Plan", "Plans", "SyntheticBatch", "SyntheticConfig", "SyntheticScenes"]
 
 SEEDS = 2**40  # of each split; those of the held-out scenes follow those for training
 
@@ -70,7 +70,8 @@ class SyntheticConfig:
 class Plan(NamedTuple):
     """A sample before it is rendered; V views."""
 
-    scene: Scene
+    name: str
+    packed: Buffers  # the scene
     T_world_camera: npt.NDArray[np.float64]  # (V, 4, 4)
     K: npt.NDArray[np.float64]  # (V, 3, 3)
     effects: list[Effects]  # V
@@ -88,7 +89,7 @@ class SyntheticBatch(NamedTuple):
 
 
 class SyntheticScenes(torch.utils.data.Dataset[Sample]):
-    """Samples by index, each made when it is asked for.
+    """Samples by index, each made when it is asked for; draw indices with a sampler of your own.
 
     Args:
         config: what they look like.
@@ -120,11 +121,12 @@ class SyntheticScenes(torch.utils.data.Dataset[Sample]):
         while True:
             rng = np.random.default_rng([seed, attempt])
             scene = make_scene(int(rng.integers(2**62)), self.renderer.atlas)
+            packed = pack(scene)
             half = np.tan(rng.uniform(*self.config.field_of_view) / 2)
             tangent = half * np.array([w, h]) / max(h, w)
             cameras = draw_cameras(
                 scene,
-                pack([scene], self.renderer.atlas),
+                packed,
                 tangent,
                 self.config.views,
                 self.config.limits,
@@ -134,7 +136,7 @@ class SyntheticScenes(torch.utils.data.Dataset[Sample]):
                 focal = max(h, w) / 2 / half
                 K = np.array([[focal, 0, (w - 1) / 2], [0, focal, (h - 1) / 2], [0, 0, 1]])
                 K = np.tile(K, (self.config.views, 1, 1))
-                return Plan(scene, cameras, K, draw_effects(rng, self.config.views))
+                return Plan(scene.name, packed, cameras, K, draw_effects(rng, self.config.views))
             attempt += 1
 
     def render(self, plans: Sequence[Plan], size: tuple[int, int] | None = None) -> SyntheticBatch:
@@ -142,8 +144,8 @@ class SyntheticScenes(torch.utils.data.Dataset[Sample]):
         views, (h, w) = self.config.views, size or self.config.size
         T_world_camera = np.concatenate([plan.T_world_camera for plan in plans])
         K = np.concatenate([plan.K for plan in plans])
-        seen = self.renderer.render(
-            [plan.scene for plan in plans],
+        seen = self.renderer.render_packed(
+            [plan.packed for plan in plans],
             np.repeat(np.arange(len(plans)), views),
             T_world_camera,
             K,
@@ -160,7 +162,7 @@ class SyntheticScenes(torch.utils.data.Dataset[Sample]):
             K=K_tensor,
             T_world_camera=T_tensor,
             covisibility=covisibility(depth, K_tensor, T_tensor),
-            names=[plan.scene.name for plan in plans],
+            names=[plan.name for plan in plans],
         )
 
     def __getitem__(self, index: int) -> Sample:
@@ -173,9 +175,22 @@ class SyntheticScenes(torch.utils.data.Dataset[Sample]):
             K=plan.K,
             T_world_camera=plan.T_world_camera,
             scale=Scale.METRIC,
-            source=f"synthetic/{split}/{index}/{plan.scene.name}",
+            source=f"synthetic/{split}/{index}/{plan.name}",
             covisibility=batch.covisibility[0].cpu().numpy(),
         )
+
+
+class Plans(torch.utils.data.Dataset[Plan]):
+    """The plans of a dataset: what a loader's workers make where one process renders on a GPU."""
+
+    def __init__(self, dataset: SyntheticScenes) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Plan:
+        return self.dataset.plan(index)
 
 
 app = typer.Typer(add_completion=False)

@@ -24,7 +24,7 @@ def test_cameras_stand_free_and_keep_the_limits(atlas, place):
     found = 0
     for seed in range(4):
         scene = make_scene(seed, atlas, place)
-        buffers = pack([scene], atlas)
+        buffers = pack(scene)
         rng = np.random.default_rng(seed)
         cameras = draw_cameras(scene, buffers, TANGENT, 3, limits, rng)
         if cameras is None:
@@ -46,9 +46,7 @@ def test_cameras_stand_free_and_keep_the_limits(atlas, place):
 def test_the_same_generator_gives_the_same_cameras(atlas):
     scene = make_scene(0, atlas, "room")
     drawn = [
-        draw_cameras(
-            scene, pack([scene], atlas), TANGENT, 2, MotionLimits(), np.random.default_rng(5)
-        )
+        draw_cameras(scene, pack(scene), TANGENT, 2, MotionLimits(), np.random.default_rng(5))
         for _ in range(2)
     ]
     assert np.array_equal(*drawn)

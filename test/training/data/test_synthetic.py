@@ -10,7 +10,7 @@ from geloc3r_ros.errors import ConfigError
 from geloc3r_training.data.dataset_report import contact_sheet, pair_statistics
 from geloc3r_training.data.renderer import Renderer
 from geloc3r_training.data.sample import read_sample
-from geloc3r_training.data.synthetic import SyntheticConfig, SyntheticScenes, app
+from geloc3r_training.data.synthetic import Plans, SyntheticConfig, SyntheticScenes, app
 from geloc3r_training.data.textures import procedural_atlas
 
 
@@ -66,6 +66,15 @@ def test_index_and_configuration_are_checked(dataset):
         SyntheticConfig(views=0)
     with pytest.raises(ConfigError, match="field_of_view"):
         SyntheticConfig(field_of_view=(2.0, 1.0))
+
+
+def test_workers_make_plans(dataset):
+    loader = torch.utils.data.DataLoader(
+        Plans(dataset), batch_size=2, sampler=[8, 9], num_workers=1, collate_fn=list
+    )
+    (plans,) = loader
+    batch = dataset.render(plans)
+    assert np.array_equal(batch.depth[1], dataset[9].depths)
 
 
 def test_it_feeds_a_data_loader(dataset):

@@ -32,7 +32,7 @@ def packed(builder):
     grey = (1.0, 1.0, 1.0)
     sun, standing = Light((0, 0, 1), grey, False), ((0, 0, 0), (1, 1, 1))
     scene = builder.build(np.random.default_rng(0), (sun,), (grey, grey), (grey, grey), standing)
-    return pack([scene], procedural_atlas(1, 16))
+    return pack(scene)
 
 
 def test_glance_is_depth(wall):
@@ -65,5 +65,5 @@ def test_a_glance_foretells_the_measured_covisibility():
     cameras = np.stack([K, K])
     depth = Renderer(atlas).render([scene], [0, 0], poses, cameras, (60, 80)).depth
     measured = covisibility(depth, torch.from_numpy(cameras), torch.from_numpy(poses), stride=2)
-    foretold = overlap(pack([scene], atlas), poses[0], poses[1], TANGENT)
+    foretold = overlap(pack(scene), poses[0], poses[1], TANGENT)
     assert foretold == pytest.approx(float(measured[0, 1]), abs=0.12)
