@@ -7,10 +7,11 @@ of ``GcrConfig``. Nothing of this package runs on a robot.
 """
 
 from geloc3r_training.gcr.config import GcrConfig
-from geloc3r_training.gcr.consistency import ConsistencyStep, GeometricConsistency, pose_step
-from geloc3r_training.gcr.descriptors import DescriptorMap, infonce
+from geloc3r_training.gcr.consistency import GeometricConsistency
+from geloc3r_training.gcr.descriptors import DescriptorMap
 from geloc3r_training.gcr.pairs import TokenMap, View
 from geloc3r_training.gcr.sampling import pair_generators
+from geloc3r_training.gcr.steps import ConsistencyStep, descriptor_step, pose_step
 from geloc3r_training.gcr.teacher import DescriptorHeads, Teacher, load_mast3r
 from geloc3r_training.gcr.weighted_ransac import RansacResult, weighted_ransac
 
@@ -24,7 +25,7 @@ __all__ = [
     "Teacher",
     "TokenMap",
     "View",
-    "infonce",
+    "descriptor_step",
     "load_mast3r",
     "pair_generators",
     "pose_step",

@@ -123,7 +123,9 @@ class GcrConfig:
     @classmethod
     def tiny(cls, **changes: Any) -> GcrConfig:
         """Return settings that cost less than a step of the tiny network."""
-        small = cls(points=256, dim=64, layers=2, heads=4, hypotheses=64, candidates=2)
+        small = cls(
+            points=256, fine_radius=5, dim=64, layers=2, heads=4, hypotheses=64, candidates=2
+        )
         return replace(small, **changes)
 
     def ramp(self, step: int) -> float:

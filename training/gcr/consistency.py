@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from geloc3r_training.gcr import losses, records
 from geloc3r_training.gcr.config import GcrConfig
 from geloc3r_training.gcr.correspondences import sample_correspondences
 from geloc3r_training.gcr.descriptors import match
-from geloc3r_training.gcr.diagnostics import add_tallies, tally
+from geloc3r_training.gcr.diagnostics import add_tallies
 from geloc3r_training.gcr.fusion_transformer import FusionTransformer
 from geloc3r_training.gcr.pairs import (
     Direction,
@@ -26,54 +26,25 @@ from geloc3r_training.gcr.pairs import (
 )
 from geloc3r_training.gcr.sampling import pair_generators
 from geloc3r_training.gcr.se3 import inverse, retract
+from geloc3r_training.gcr.steps import ConsistencyStep, pose_step
 from geloc3r_training.gcr.weighted_ransac import RansacResult, weighted_ransac
 
-__all__ = ["ConsistencyStep", "GeometricConsistency", "pose_step"]
-
-
-@dataclass(frozen=True)
-class ConsistencyStep:
-    """What a step of training is made of.
-
-    Attributes:
-        total: The loss to minimise.
-        terms: Its terms, weighted and ramped; they add up to ``total``.
-        tallies: Sum and count (2,) of all that is logged; see ``diagnostics``.
-    """
-
-    total: Tensor
-    terms: dict[str, Tensor]
-    tallies: dict[str, Tensor]
-
-
-def pose_step(
-    T_hat_2_1: Tensor,
-    T_hat_1_2: Tensor,
-    T_2_1: Tensor,
-    has_direction: Tensor | None = None,
-    weight: float = 1.0,
-) -> ConsistencyStep:
-    """L_pose of both directions: all there is for pairs without depth.
-
-    Args:
-        T_hat_2_1: Regressed pose of camera 1 in camera 2, (B, 4, 4).
-        T_hat_1_2: Regressed pose of camera 2 in camera 1, (B, 4, 4).
-        T_2_1: True pose, (B, 4, 4).
-        has_direction: Whether the direction of translation is defined, (B,); all by default.
-        weight: Of the term.
-    """
-    if has_direction is None:
-        has_direction = torch.linalg.vector_norm(T_2_1[:, :3, 3], dim=-1) > 0
-    loss = torch.zeros_like(T_2_1[:, 0, 0])
-    tallies: dict[str, Tensor] = {}
-    for T_hat, T_true in ((T_hat_2_1, T_2_1), (T_hat_1_2, inverse(T_2_1))):
-        loss = loss + 0.5 * losses.pose_loss(T_hat, T_true, has_direction)
-        tallies = add_tallies(tallies, records.of_pose(T_hat, T_true, has_direction))
-    return _step({"pose": weight * loss.mean()}, tallies)
+__all__ = ["GeometricConsistency"]
 
 
 class GeometricConsistency(nn.Module):
     """The losses of GCR. Its parameters are the FusionTransformer's, trained with the network.
+
+    A step of training::
+
+        views = model.encode_pair(image_1, image_2)
+        tokens = model.decode_tokens(*views)
+        T_hats = [pose_from_raw(model.pose_head(side)) for side in tokens]
+        maps = teacher(image_1, image_2)
+        view_1 = View(depth_1, K_1, TokenMap(tokens[0], views[0].grid), maps[0])
+        view_2 = View(depth_2, K_2, TokenMap(tokens[1], views[1].grid), maps[1])
+        result = gcr(view_1, view_2, *T_hats, T_2_1, pair_ids=pair_ids, step=step, seed=seed)
+        result.total.backward()
 
     Args:
         config: Settings.
@@ -132,7 +103,7 @@ class GeometricConsistency(nn.Module):
             for name, term in more.items():
                 terms[name] = terms.get(name, 0.0) + 0.5 * term
             tallies = add_tallies(tallies, record)
-        return _step(terms, tallies)
+        return ConsistencyStep.of(terms, tallies)
 
     def _observe(
         self,
@@ -280,9 +251,3 @@ class GeometricConsistency(nn.Module):
         stepped = losses.pose_loss(moved.to(weights), pairs.T_true, pairs.has_direction)
         classified = losses.weight_loss(logits, pairs.match_errors() < config.true_match, used)
         return torch.where(used.sum(-1) >= 4, expected + stepped, 0.0) + classified
-
-
-def _step(terms: dict[str, Tensor], tallies: dict[str, Tensor]) -> ConsistencyStep:
-    values = {f"loss/{name}": tally(term) for name, term in terms.items()}
-    total = torch.stack(list(terms.values())).sum()
-    return ConsistencyStep(total, terms, {**tallies, **values})

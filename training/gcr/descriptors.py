@@ -144,7 +144,8 @@ def infonce(
     """Contrast true correspondences with the other points of the same pair (InfoNCE), per pair.
 
     Points that lie next to each other in view 2 are not told apart: there a neighbour would be
-    punished for being similar.
+    punished for being similar. The confidence of a point learns the inverse of its loss, without
+    a say in what the descriptors learn.
 
     Returns:
         Loss (B,), 0 for a pair without correspondences; negatives never come from another pair.
@@ -159,4 +160,8 @@ def infonce(
     transposed = logits.mT.masked_fill(~truth.used[:, None, :] & ~same, -torch.inf)
     positive = logits.diagonal(dim1=-2, dim2=-1)
     loss = 0.5 * (logits.logsumexp(-1) + transposed.logsumexp(-1)) - positive
+    confidence_1 = sample_map(view_1.confidence[:, None], truth.pixels_1)[..., 0]
+    confidence_2 = sample_map(view_2.confidence[:, None], truth.pixels_2)[..., 0]
+    confidence = (confidence_1 * confidence_2).clamp_min(1e-6).sqrt()
+    loss = loss + (confidence - 1.0) * loss.detach() - confidence.log()
     return (loss * truth.used).sum(-1) / truth.used.sum(-1).clamp_min(1)

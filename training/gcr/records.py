@@ -19,7 +19,7 @@ from geloc3r_training.gcr.pairs import Direction
 from geloc3r_training.gcr.se3 import pose_errors, relative_twist
 from geloc3r_training.gcr.weighted_ransac import RansacResult
 
-__all__ = ["of_descriptor", "of_matches", "of_pose", "of_solver"]
+__all__ = ["of_descriptor", "of_match_errors", "of_matches", "of_pose", "of_solver"]
 
 Tallies = dict[str, Tensor]
 
@@ -34,11 +34,19 @@ def of_pose(T_hat: Tensor, T_true: Tensor, has_direction: Tensor) -> Tallies:
     }
 
 
+def of_match_errors(errors: Tensor, used: Tensor) -> Tallies:
+    """How far matches (B, N) lie from the true projections, pixels."""
+    median = torch.where(used, errors, torch.nan).nanmedian(-1).values
+    return {
+        "match/median_px": tally(median),
+        "match/within_2px": tally(errors < 2.0, used),
+    }
+
+
 def of_matches(pairs: Direction, weights: Tensor, true_match: float) -> Tallies:
     """How good the teacher's matches are, and who tells the true ones better."""
     used = pairs.truth.used
-    errors = torch.where(used, pairs.match_errors(), torch.nan)
-    true = errors < true_match
+    true = pairs.match_errors() < true_match
     auc_weights = roc_auc(weights, true, used)
     auc_similarity = roc_auc(pairs.matches.similarity, true, used)
     regressed, in_front = pairs.regressed_pixels()
@@ -46,8 +54,7 @@ def of_matches(pairs: Direction, weights: Tensor, true_match: float) -> Tallies:
     return {
         "pairs/covisibility": tally(pairs.truth.covisibility),
         "pairs/correspondences": tally(used.sum(-1)),
-        "match/median_px": tally(errors.nanmedian(-1).values),
-        "match/within_2px": tally(errors < 2.0, used),
+        **of_match_errors(pairs.match_errors(), used),
         "weights/auc": tally(auc_weights),
         "weights/auc_of_similarity": tally(auc_similarity),
         "weights/auc_gain": tally(auc_weights - auc_similarity),

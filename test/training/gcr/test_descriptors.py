@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from geloc3r_training.gcr import DescriptorMap, GcrConfig, infonce, pair_generators
+from geloc3r_training.gcr import DescriptorMap, GcrConfig, pair_generators
 from geloc3r_training.gcr.correspondences import Correspondences, sample_correspondences
-from geloc3r_training.gcr.descriptors import match, sample_map
+from geloc3r_training.gcr.descriptors import infonce, match, sample_map
 
 CONFIG = GcrConfig.tiny()
 
@@ -133,3 +133,23 @@ def test_infonce_trains_descriptors_to_match(surface):
         assert all(values.grad.isfinite().all() for values in maps)
         optimiser.step()
     assert losses[-1] < 0.2 * losses[0]
+
+
+def test_confidence_learns_the_inverse_of_the_loss_and_descriptors_ignore_it():
+    first, second, truth = orthogonal(4, same=True)
+    config = GcrConfig.tiny(infonce_temperature=0.5)
+    expected = math.log(math.exp(2) + 3) - 2
+    slopes = []
+    for confidence in (1.0, 1 / expected):
+        descriptors = first.descriptors.clone().requires_grad_()
+        sure = torch.full_like(first.confidence, confidence).requires_grad_()
+        loss = infonce(
+            DescriptorMap(descriptors, sure),
+            DescriptorMap(second.descriptors, sure.detach()),
+            truth,
+            config,
+        )
+        loss.sum().backward()
+        slopes.append(descriptors.grad)
+    torch.testing.assert_close(slopes[0], slopes[1])
+    assert sure.grad.abs().max() < 1e-4
