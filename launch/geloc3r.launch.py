@@ -71,6 +71,7 @@ def _node(context: LaunchContext) -> list[Action]:
         name: values[name] for name in ("weights", "device") if values[name]
     }
     overrides["use_sim_time"] = values["use_sim_time"].lower() == "true"
+    logger = ".".join([*values["namespace"].strip("/").split("/"), "geloc3r"]).lstrip(".")
     node = LifecycleNode(
         package="geloc3r_ros",
         executable="geloc3r_node",
@@ -78,7 +79,7 @@ def _node(context: LaunchContext) -> list[Action]:
         namespace=values["namespace"],
         parameters=[values["params_file"], overrides],
         remappings=[tuple(remap.split(":=", 1)) for remap in values["remaps"].split()],
-        arguments=["--ros-args", "--log-level", f"geloc3r:={values['log_level']}"],
+        arguments=["--ros-args", "--log-level", f"{logger}:={values['log_level']}"],
         output="screen",
     )
     if values["autostart"].lower() != "true":
@@ -96,6 +97,7 @@ def _node(context: LaunchContext) -> list[Action]:
             start_state="configuring",
             goal_state="inactive",
             entities=[change(Transition.TRANSITION_ACTIVATE)],
+            handle_once=True,
         )
     )
     return [node, activate, change(Transition.TRANSITION_CONFIGURE)]

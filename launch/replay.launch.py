@@ -22,10 +22,13 @@ from launch.actions import (
 )
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
+from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
 NODE = Path(get_package_share_directory("geloc3r_ros")) / "launch" / "geloc3r.launch.py"
+# How long the replay waits for the node to subscribe: large weights take their time to load.
+NODE_START_SECONDS = "60"
 
 ARGUMENTS = {
     "rate": ("1.0", "Speed of the replay."),
@@ -57,14 +60,14 @@ def generate_launch_description() -> LaunchDescription:
 def _replay(context: LaunchContext) -> list[Action]:
     values = {name: LaunchConfiguration(name).perform(context) for name in ("bag", *ARGUMENTS)}
     command = ["geloc3r", "replay", values["bag"], "--rate", values["rate"]]
-    command += ["--start", values["start"]]
+    command += ["--start", values["start"], "--wait", NODE_START_SECONDS]
     if float(values["duration"]):
         command += ["--duration", values["duration"]]
     command += [f"--{flag}" for flag in ("loop", "clock") if values[flag].lower() == "true"]
     replay = ExecuteProcess(cmd=command, output="screen")
-    end = RegisterEventHandler(
-        OnProcessExit(
-            target_action=replay, on_exit=[EmitEvent(event=Shutdown(reason="bag ended"))]
-        )
-    )
-    return [replay, end]
+    return [replay, RegisterEventHandler(OnProcessExit(target_action=replay, on_exit=_end))]
+
+
+def _end(event: ProcessExited, context: LaunchContext) -> EmitEvent | None:
+    """End the launch with the replay; launch fails if it is told so while it is ending."""
+    return None if context.is_shutdown else EmitEvent(event=Shutdown(reason="bag ended"))

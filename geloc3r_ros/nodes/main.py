@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
 
 __all__ = ["main"]
@@ -13,25 +14,37 @@ __all__ = ["main"]
 def main(arguments: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; both end it in good order, with exit code 0."""
     with contextlib.suppress(KeyboardInterrupt):
-        import rclpy
-        from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-
-        from geloc3r_ros.nodes.node import GeLoc3rNode
-
-        rclpy.init(args=arguments)
-        node = GeLoc3rNode()
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        try:
-            if node.autostart:
-                node.trigger_configure()
-                node.trigger_activate()
-            with contextlib.suppress(ExternalShutdownException):
-                executor.spin()
-        finally:
-            node.close()
-            rclpy.try_shutdown()
+        _run(arguments)
+    _ignore_signals()
     return 0
+
+
+def _run(arguments: list[str] | None) -> None:
+    import rclpy
+    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.lifecycle import TransitionCallbackReturn
+
+    from geloc3r_ros.nodes.node import GeLoc3rNode
+
+    rclpy.init(args=arguments)
+    node = GeLoc3rNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        if node.autostart and node.trigger_configure() is TransitionCallbackReturn.SUCCESS:
+            node.trigger_activate()
+        with contextlib.suppress(ExternalShutdownException):
+            executor.spin()
+    finally:
+        _ignore_signals()
+        node.close()
+        rclpy.try_shutdown()
+
+
+def _ignore_signals() -> None:
+    """Let no second signal break the end: launch and the terminal may both send one."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 if __name__ == "__main__":
