@@ -33,19 +33,27 @@ class Intrinsics:
     baseline: float
 
     @classmethod
-    def from_message(cls, message: Any) -> Intrinsics:
+    def from_message(cls, message: Any, *, rectified: bool = False) -> Intrinsics:
         """Read a CameraInfo, with its binning and region of interest applied.
+
+        Args:
+            message: sensor_msgs/CameraInfo, of rclpy or of rosbags.
+            rectified: the images are rectified already: their intrinsics are P, and nothing is
+                left to undistort.
 
         Raises:
             ConfigError: if the camera is not calibrated or the values are impossible.
         """
-        K = np.array(message.k, float).reshape(3, 3)
-        D, P = np.array(message.d, float), np.array(message.p, float)
+        P = np.array(message.p, float).reshape(3, 4)
+        K = P[:, :3].copy() if rectified else np.array(message.k, float).reshape(3, 3)
+        D = np.zeros(0) if rectified else np.array(message.d, float)
         if not all(np.isfinite(a).all() for a in (K, D, P)):
             raise ConfigError("camera_info has values that are not finite; calibrate the camera")
         if K[0, 0] <= 0 or K[1, 1] <= 0:
+            matrix = "P" if rectified else "K"
             raise ConfigError(
-                f"camera_info has focal lengths {K[0, 0]:g}, {K[1, 1]:g}; calibrate the camera"
+                f"camera_info has focal lengths {K[0, 0]:g}, {K[1, 1]:g} in {matrix}; "
+                "calibrate the camera"
             )
         roi = message.roi
         whole = roi.width == 0 or roi.height == 0
@@ -57,10 +65,10 @@ class Intrinsics:
         return cls(
             K=K,
             D=D,
-            distortion_model=message.distortion_model,
+            distortion_model="plumb_bob" if rectified else message.distortion_model,
             width=int(width // bins[0]),
             height=int(height // bins[1]),
-            baseline=float(-P[3] / P[0]) if P[0] > 0 else 0.0,
+            baseline=float(-P[0, 3] / P[0, 0]) if P[0, 0] > 0 else 0.0,
         )
 
     def check_size(self, width: int, height: int) -> None:

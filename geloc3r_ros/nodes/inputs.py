@@ -123,7 +123,8 @@ class Inputs:
 
     def _camera_info(self, camera: str, message: CameraInfo) -> None:
         try:
-            self.intrinsics[camera] = Intrinsics.from_message(message)
+            rectified = self._settings().intrinsics_rectified
+            self.intrinsics[camera] = Intrinsics.from_message(message, rectified=rectified)
         except ConfigError as error:
             self.intrinsics[camera] = str(error)
 

@@ -97,6 +97,12 @@ class Settings:
     rectify: bool = _parameter(
         False, "Undistort the images with the distortion of camera_info first."
     )
+    intrinsics_rectified: bool = _parameter(
+        False,
+        "The images are rectified already (image_rect): their intrinsics are P of camera_info, "
+        "not K and D.",
+        name="intrinsics.rectified",
+    )
     intrinsics_require: bool = _parameter(
         False,
         "Refuse sets of which a camera has no valid camera_info.",
@@ -260,6 +266,11 @@ class Settings:
             raise ConfigError(
                 f"scale.baseline is {self.scale_baseline} m; scale.source: fixed needs the "
                 "distance of the cameras, above 0"
+            )
+        if self.rectify and self.intrinsics_rectified:
+            raise ConfigError(
+                "rectify and intrinsics.rectified are both true; images that are rectified "
+                "already must not be undistorted again"
             )
         if self.frame_ids and len(self.frame_ids) != len(self.cameras):
             raise ConfigError(

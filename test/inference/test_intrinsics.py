@@ -73,7 +73,7 @@ def test_without_a_projection_there_is_no_baseline():
 
 
 def test_a_camera_that_is_not_calibrated_is_refused():
-    with pytest.raises(ConfigError, match="focal lengths 0, 0; calibrate the camera"):
+    with pytest.raises(ConfigError, match="focal lengths 0, 0 in K; calibrate the camera"):
         Intrinsics.from_message(camera_info(k=[0.0] * 9))
     with pytest.raises(ConfigError, match="focal lengths 500, -3; calibrate"):
         Intrinsics.from_message(camera_info(k=[500.0, 0, 0, 0, -3.0, 0, 0, 0, 1.0]))
@@ -104,3 +104,17 @@ def test_the_message_is_left_as_it_was():
     message = camera_info(binning_x=2, binning_y=2)
     Intrinsics.from_message(message)
     assert message.k[0] == 500.0
+
+
+def test_rectified_images_have_the_intrinsics_of_p():
+    p = [300.0, 0.0, 310.5, -36.0, 0.0, 320.0, 240.5, 0.0, 0.0, 0.0, 1.0, 0.0]
+    info = camera_info(p=p, d=[0.1] * 5, binning_x=2, binning_y=2)
+    intrinsics = Intrinsics.from_message(info, rectified=True)
+    assert pytest.approx(np.array([[150, 0, 155], [0, 160, 120], [0, 0, 1]])) == intrinsics.K
+    assert intrinsics.D.size == 0
+    assert intrinsics.baseline == pytest.approx(0.12)
+
+
+def test_rectified_images_need_p():
+    with pytest.raises(ConfigError, match="in P"):
+        Intrinsics.from_message(camera_info(p=[0.0] * 12), rectified=True)

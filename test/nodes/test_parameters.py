@@ -174,3 +174,9 @@ def test_the_table_of_the_documentation_has_a_row_a_parameter():
 def test_settings_cannot_be_changed_in_place():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().sync_slop = 1.0
+
+
+def test_rectified_images_are_not_undistorted_again():
+    settings = Settings.from_values({"rectify": True, "intrinsics.rectified": True})
+    with pytest.raises(ConfigError, match="must not be undistorted again"):
+        settings.check()
