@@ -75,7 +75,7 @@ def test_without_a_projection_there_is_no_baseline():
 def test_a_camera_that_is_not_calibrated_is_refused():
     with pytest.raises(ConfigError, match="focal lengths 0, 0 in K; calibrate the camera"):
         Intrinsics.from_message(camera_info(k=[0.0] * 9))
-    with pytest.raises(ConfigError, match="focal lengths 500, -3; calibrate"):
+    with pytest.raises(ConfigError, match="focal lengths 500, -3 in K; calibrate"):
         Intrinsics.from_message(camera_info(k=[500.0, 0, 0, 0, -3.0, 0, 0, 0, 1.0]))
 
 
