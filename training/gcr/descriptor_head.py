@@ -10,7 +10,6 @@ from torch import Tensor, nn
 __all__ = ["DescriptorHead"]
 
 DESCRIPTOR_DIM = 24
-HIDDEN_FACTOR = 4
 
 
 class DescriptorHead(nn.Module):
@@ -20,12 +19,14 @@ class DescriptorHead(nn.Module):
     ``downstream_head2.head_local_features.*`` (view 2) of a MASt3R checkpoint.
     """
 
-    def __init__(self, encoder_dim: int, decoder_dim: int, patch_size: int) -> None:
+    def __init__(
+        self, encoder_dim: int, decoder_dim: int, patch_size: int, hidden_factor: int = 4
+    ) -> None:
         super().__init__()
         dim = encoder_dim + decoder_dim
         self.patch_size = patch_size
-        self.fc1 = nn.Linear(dim, HIDDEN_FACTOR * dim)
-        self.fc2 = nn.Linear(HIDDEN_FACTOR * dim, (DESCRIPTOR_DIM + 1) * patch_size**2)
+        self.fc1 = nn.Linear(dim, hidden_factor * dim)
+        self.fc2 = nn.Linear(hidden_factor * dim, (DESCRIPTOR_DIM + 1) * patch_size**2)
 
     def forward(
         self, encoder_tokens: Tensor, decoder_tokens: Tensor, grid: tuple[int, int]

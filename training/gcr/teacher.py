@@ -23,11 +23,17 @@ __all__ = ["DescriptorHeads", "Teacher", "load_mast3r"]
 
 
 class DescriptorHeads(nn.Module):
-    """A descriptor head for either view, to be trained by ``infonce`` in the first stage."""
+    """A descriptor head for either view, to be trained by ``infonce`` in the first stage.
 
-    def __init__(self, config: ModelConfig) -> None:
+    Args:
+        config: Dimensions of the trunk.
+        hidden_factor: Channels of the heads' hidden layer over those of their input. MASt3R's 4
+            costs more than the whole trunk where that is ``tiny``; there 1 is enough.
+    """
+
+    def __init__(self, config: ModelConfig, hidden_factor: int = 4) -> None:
         super().__init__()
-        dims = (config.encoder_dim, config.decoder_dim, config.patch_size)
+        dims = (config.encoder_dim, config.decoder_dim, config.patch_size, hidden_factor)
         self.view_1, self.view_2 = DescriptorHead(*dims), DescriptorHead(*dims)
 
     def forward(

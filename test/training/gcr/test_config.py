@@ -23,7 +23,7 @@ def test_the_presets():
         ("direct_weight", -1.0, "gcr.direct_weight is -1.0; it must be >= 0"),
         ("threshold", float("nan"), "gcr.threshold is nan; it must be > 0"),
         ("layers", 2.5, r"gcr.layers is 2.5; give a number \(int\)"),
-        ("dim", 66, "gcr.dim is 66; it must be a multiple of gcr.heads = 4"),
+        ("dim", 65, "gcr.dim is 65; it must be a multiple of gcr.heads = 2"),
     ],
 )
 def test_a_wrong_value_is_an_error_that_names_it(field, value, message):

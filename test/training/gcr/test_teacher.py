@@ -44,6 +44,12 @@ def test_the_teacher_describes_every_pixel_and_never_learns():
     torch.testing.assert_close(teacher(*IMAGES)[0].descriptors, first.descriptors)
 
 
+def test_the_heads_can_be_narrow():
+    narrow, wide = DescriptorHeads(SMALL, hidden_factor=1), DescriptorHeads(SMALL)
+    assert narrow.view_1.fc1.weight.shape == (32, 32)
+    assert wide.view_2.fc1.weight.shape == (128, 32)
+
+
 def test_each_view_has_its_own_head():
     heads = DescriptorHeads(SMALL)
     teacher = Teacher(GeLoc3r(SMALL), heads)
