@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from rosbags.interfaces import (
     Connection,
     ConnectionExtRosbag2,
+    MessageDefinitionFormat,
     Qos,
     QosDurability,
     QosHistory,
@@ -25,6 +26,8 @@ from rosbags.interfaces import (
     QosTime,
 )
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
 
 from geloc3r_ros.errors import BagError
 from geloc3r_ros.evaluation.messages import STANDARD_TYPES
@@ -72,6 +75,23 @@ class RawMessage(NamedTuple):
     data: bytes
 
 
+def _types_of(connections: Collection[Connection]) -> Typestore:
+    """The standard types, and those that the bag defines besides."""
+    more = {
+        name: fields
+        for connection in connections
+        if connection.msgtype not in STANDARD_TYPES.fielddefs
+        and connection.msgdef.format is MessageDefinitionFormat.MSG
+        for name, fields in get_types_from_msg(connection.msgdef.data, connection.msgtype).items()
+        if name not in STANDARD_TYPES.fielddefs
+    }
+    if not more:
+        return STANDARD_TYPES
+    types = get_typestore(Stores.ROS2_JAZZY)
+    types.register(more)
+    return types
+
+
 class BagReader:
     """A bag that is open for reading; a context manager.
 
@@ -94,6 +114,7 @@ class BagReader:
             self._reader = Reader(path)
             self._reader.open()
             self._connections = [c for c in self._reader.connections if c.msgcount]
+            self._types = _types_of(self._connections)
 
     def __enter__(self) -> BagReader:
         return self
@@ -170,17 +191,19 @@ class BagReader:
                 yield RawMessage(connection.topic, connection.msgtype, stamp, bytes(data))
 
     def deserialize(self, message: RawMessage) -> Any:
-        """Return the message object of a standard type, its fields as in the .msg file.
+        """Return the message object, its fields as in the .msg file.
 
         Raises:
-            BagError: if the type is not one that comes with ROS 2, or the data is damaged.
+            BagError: if the type neither comes with ROS 2 nor is defined in the bag, or the data
+                is damaged.
         """
-        if message.type not in STANDARD_TYPES.fielddefs:
+        if message.type not in self._types.fielddefs:
             raise BagError(
-                f"{message.topic}: {message.type} is not a message type of ROS 2 itself"
+                f"{message.topic}: {message.type} is not a message type of ROS 2 itself, and the "
+                "bag does not define it; record with --storage mcap"
             )
         with self._explained():
-            return STANDARD_TYPES.deserialize_cdr(message.data, message.type)
+            return self._types.deserialize_cdr(message.data, message.type)
 
     def _selected(self, topics: Collection[str]) -> list[Connection]:
         names = sorted({c.topic for c in self._connections})

@@ -1,0 +1,211 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Images of one camera or two out of a bag, matched by their stamps; without ROS."""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from geloc3r_ros.errors import BagError, ConfigError, ImageError
+from geloc3r_ros.evaluation.bags import BagReader
+from geloc3r_ros.evaluation.messages import stamp_of
+from geloc3r_ros.geometry import Array
+from geloc3r_ros.inference.images import Image, undistort
+from geloc3r_ros.inference.intrinsics import Intrinsics
+from geloc3r_ros.inference.messages import decode_compressed, decode_image, image_fault
+
+__all__ = ["ImageSource", "Shot", "Streams", "find_cameras"]
+
+IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+MOST_WAITING = 30
+"""Images of a camera that wait for a partner; bounds the memory where the other is silent."""
+
+
+class ImageSource(NamedTuple):
+    """Topics of a camera; ``info`` is "" where the bag has none."""
+
+    image: str
+    info: str
+
+
+@dataclass
+class Shot:
+    """An image message, decoded when asked for, and the camera_info in force at its time.
+
+    With ``rectify`` the lens distortion is removed.
+    """
+
+    message: Any
+    stamp: int
+    intrinsics: Intrinsics | None
+    compressed: bool
+    rectify: bool
+
+    @property
+    def frame(self) -> str:
+        """The optical frame that the message names."""
+        return str(self.message.header.frame_id).lstrip("/")
+
+    @cached_property
+    def decoded(self) -> tuple[Image, Array | None]:
+        """RGB (H, W, 3) and K (3, 3), None where camera_info has none.
+
+        Raises:
+            ImageError: if the message is no image.
+            ConfigError: if camera_info is of another size, or its distortion model is unknown.
+        """
+        if self.compressed:
+            rgb = decode_compressed(self.message)
+        elif fault := image_fault(self.message):
+            raise ImageError(fault)
+        else:
+            rgb = decode_image(self.message)
+        if self.intrinsics is None:
+            return rgb, None
+        known = self.intrinsics
+        known.check_size(rgb.shape[1], rgb.shape[0])
+        if self.rectify:
+            rgb = undistort(rgb, known.K, known.D, known.distortion_model)
+        return rgb, known.K
+
+
+def find_cameras(bag: BagReader, images: Sequence[str]) -> list[ImageSource]:
+    """Topics of the cameras: of the images named, or of the bag's only one or two.
+
+    camera_info is the sibling of the image's topic, as image_transport has it.
+
+    Raises:
+        BagError: if a topic is missing or no image, or it is not clear which are meant.
+    """
+    topics = {name: t for name, t in bag.topics.items() if t.count}
+    known = sorted(n for n, t in topics.items() if t.type in (IMAGE, COMPRESSED))
+    chosen = list(images) or known
+    if wrong := sorted(set(chosen) - set(known)):
+        raise BagError(
+            f"{', '.join(wrong)}: no images in {bag.path}; images are on "
+            f"{', '.join(known) or 'no topic'}"
+        )
+    if len(chosen) not in (1, 2):
+        raise BagError(
+            f"{bag.path} has images on {', '.join(known) or 'no topic'}; name one or two of them "
+            "with --images"
+        )
+    return [ImageSource(name, _sibling_info(name, topics)) for name in chosen]
+
+
+def _sibling_info(image: str, topics: dict[str, Any]) -> str:
+    base = image.removesuffix("/compressed")
+    name = base.rpartition("/")[0] + "/camera_info"
+    return name if name in topics and topics[name].type == CAMERA_INFO else ""
+
+
+@dataclass
+class Streams:
+    """Reads the cameras' images and counts what happens to them.
+
+    Attributes:
+        cameras: one or two.
+        slop: images of a set are no further apart than this, nanoseconds.
+        rectify: remove the lens distortion that camera_info tells.
+        counts: events by camera topic: ``received``, ``out of order``, ``unmatched``.
+        sets: images or pairs of images found.
+        offsets: stamp of b minus that of a of each set, nanoseconds.
+        delays: when the image of camera a was recorded after its stamp, nanoseconds.
+        periods: time from each set to the next, nanoseconds.
+    """
+
+    cameras: Sequence[ImageSource]
+    slop: int
+    rectify: bool = False
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    sets: int = 0
+    offsets: array[int] = field(default_factory=lambda: array("q"))
+    delays: array[int] = field(default_factory=lambda: array("q"))
+    periods: array[int] = field(default_factory=lambda: array("q"))
+
+    def read(self, bag: BagReader) -> Iterator[tuple[Shot, ...]]:
+        """Yield the sets in order; images older than the one before are left out.
+
+        Raises:
+            BagError: if the bag is damaged, after what could be read was yielded.
+        """
+        self.counts = {camera.image: Counter() for camera in self.cameras}
+        infos = {c.info: _first_intrinsics(bag, c.info) for c in self.cameras if c.info}
+        waiting: dict[str, deque[Shot]] = {c.image: deque() for c in self.cameras}
+        info_of = {c.image: c.info for c in self.cameras}
+        newest = dict.fromkeys(waiting, 0)
+        last = 0
+        for raw in bag.messages([*waiting, *infos]):
+            message = bag.deserialize(raw)
+            if raw.topic in infos:
+                infos[raw.topic] = _intrinsics(message) or infos[raw.topic]
+                continue
+            counts, stamp = self.counts[raw.topic], stamp_of(message)
+            counts["received"] += 1
+            if stamp <= newest[raw.topic]:
+                counts["out of order"] += 1
+                continue
+            newest[raw.topic] = stamp
+            known = infos.get(info_of[raw.topic])
+            compressed = raw.type == COMPRESSED
+            waiting[raw.topic].append(Shot(message, stamp, known, compressed, self.rectify))
+            if raw.topic == self.cameras[0].image:
+                self.delays.append(raw.stamp - stamp)
+            for shots in self._matched(waiting):
+                self.sets += 1
+                self.offsets.append(shots[-1].stamp - shots[0].stamp)
+                if last:
+                    self.periods.append(shots[0].stamp - last)
+                last = shots[0].stamp
+                yield shots
+        for topic, shots_left in waiting.items():
+            self.counts[topic]["unmatched"] += len(shots_left)
+
+    def _matched(self, waiting: dict[str, deque[Shot]]) -> Iterator[tuple[Shot, ...]]:
+        """Take sets off the queues; the older of two heads that are too far apart is given up."""
+        queues = list(waiting.items())
+        while all(queue for _, queue in queues):
+            heads = [queue[0] for _, queue in queues]
+            if heads[-1].stamp - heads[0].stamp > self.slop:
+                self._give_up(*queues[0])
+            elif heads[0].stamp - heads[-1].stamp > self.slop:
+                self._give_up(*queues[-1])
+            else:
+                yield tuple(queue.popleft() for _, queue in queues)
+        for topic, queue in queues:
+            if len(queue) > MOST_WAITING:
+                self._give_up(topic, queue)
+
+    def _give_up(self, topic: str, queue: deque[Shot]) -> None:
+        queue.popleft()
+        self.counts[topic]["unmatched"] += 1
+
+    def missing(self) -> int:
+        """How many sets seem to be missing: gaps of 1.5 median periods or more."""
+        periods = np.array(self.periods, float)
+        if not len(periods):
+            return 0
+        return int((np.rint(periods / np.median(periods)) - 1).clip(0).sum())
+
+
+def _first_intrinsics(bag: BagReader, topic: str) -> Intrinsics | None:
+    """The first camera_info, also for the images that were recorded before it."""
+    for raw in bag.messages([topic]):
+        return _intrinsics(bag.deserialize(raw))
+    raise BagError(f"{bag.path} has no messages on {topic}")
+
+
+def _intrinsics(message: Any) -> Intrinsics | None:
+    try:
+        return Intrinsics.from_message(message)
+    except ConfigError:
+        return None

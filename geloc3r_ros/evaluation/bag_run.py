@@ -1,0 +1,163 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The first step of an evaluation of a bag: predictions, into a file."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from geloc3r_ros.errors import BagError, ImageError
+from geloc3r_ros.evaluation.bag_images import Shot, Streams
+from geloc3r_ros.evaluation.bags import BagReader
+from geloc3r_ros.evaluation.messages import stamp_of, transform_of
+from geloc3r_ros.evaluation.methods import Method
+from geloc3r_ros.evaluation.predictions import Prediction, PredictionFile
+
+__all__ = ["POSE_TYPES", "find_poses", "predict_bag", "read_recorded"]
+
+RELATIVE_POSE = "geloc3r_ros/msg/RelativePose"
+POSE_STAMPED = "geometry_msgs/msg/PoseStamped"
+POSE_WITH_COVARIANCE = "geometry_msgs/msg/PoseWithCovarianceStamped"
+POSE_TYPES = (RELATIVE_POSE, POSE_STAMPED, POSE_WITH_COVARIANCE)
+UNIT = 1e-6
+"""A translation whose length is this near to 1 is a direction, not metres."""
+
+
+def predict_bag(
+    bag: BagReader, streams: Streams, method: Method, file: PredictionFile, step: int = 1
+) -> Iterator[Prediction]:
+    """Ask for every pair of the bag that the file lacks; yield all pairs that were looked at.
+
+    Two cameras give a pair for each set. One camera gives a pair for each image and the one
+    ``step`` images before it.
+
+    Raises:
+        BagError: if the bag is damaged, after what could be read was yielded.
+    """
+    single = len(streams.cameras) == 1
+    past: deque[Shot] = deque(maxlen=step)
+    for shots in streams.read(bag):
+        if not single:
+            yield _asked(shots[0], shots[1], method, file)
+            continue
+        if len(past) == step:
+            yield _asked(past[0], shots[0], method, file)
+        past.append(shots[0])
+
+
+def _asked(a: Shot, b: Shot, method: Method, file: PredictionFile) -> Prediction:
+    """The answer for a pair, added to the file; an empty one where the file has it already."""
+    name = f"{a.stamp}-{b.stamp}"
+    known: dict[str, Any] = {
+        "name": name,
+        "stamps": (a.stamp, b.stamp),
+        "frames": (a.frame, b.frame),
+    }
+    if name in file.done:
+        return Prediction(T_a_b=None, **known)
+    try:
+        (rgb_a, K_a), (rgb_b, K_b) = a.decoded, b.decoded
+        both = K_a is not None and K_b is not None
+        answer = method.ask(rgb_a, rgb_b, *((K_a, K_b) if both else (None, None)))
+    except ImageError as error:
+        prediction = Prediction(T_a_b=None, reason=str(error), **known)
+    else:
+        prediction = Prediction(
+            T_a_b=answer.T_a_b,
+            reason=answer.reason,
+            covariance=answer.covariance,
+            seconds=answer.seconds,
+            trained=answer.trained,
+            **known,
+        )
+    file.add(prediction)
+    return prediction
+
+
+def find_poses(bag: BagReader, topic: str | None) -> str | None:
+    """The topic of recorded poses: the one named, else the bag's only RelativePose, else none.
+
+    Raises:
+        BagError: if the topic has no poses, or several are possible.
+    """
+    topics = {n: t.type for n, t in bag.topics.items() if t.count}
+    if topic is None:
+        found = sorted(n for n, kind in topics.items() if kind == RELATIVE_POSE)
+        if len(found) > 1:
+            raise BagError(f"{bag.path} has poses on {', '.join(found)}; name one with --poses")
+        return found[0] if found else None
+    if topics.get(topic) not in POSE_TYPES:
+        said = f"is of type {topics[topic]}" if topic in topics else "has no messages"
+        raise BagError(f"{topic} {said}; poses are read from {', '.join(POSE_TYPES)}")
+    return topic
+
+
+def read_recorded(bag: BagReader, topic: str, child_frame: str = "") -> Iterator[Prediction]:
+    """The poses that a node published, as it was recorded; the same stamp twice counts once.
+
+    Args:
+        bag: an open bag.
+        topic: of one of :data:`POSE_TYPES`.
+        child_frame: frame b, where the messages do not name it.
+
+    Raises:
+        BagError: if the bag is damaged, after what could be read was yielded.
+    """
+    read: Callable[[Any, str], Prediction] = {
+        RELATIVE_POSE: _of_relative_pose,
+        POSE_STAMPED: _of_pose,
+        POSE_WITH_COVARIANCE: _of_pose_with_covariance,
+    }[bag.topics[topic].type]
+    seen: set[str] = set()
+    for raw in bag.messages([topic]):
+        try:
+            prediction = read(bag.deserialize(raw), child_frame)
+        except ValueError as error:
+            raise BagError(f"{topic}: a pose cannot be used: {error}") from error
+        if prediction.name not in seen:
+            seen.add(prediction.name)
+            yield prediction
+
+
+def _of_relative_pose(message: Any, child_frame: str) -> Prediction:
+    pose, covariance = message.pose.pose, np.array(message.pose.covariance, float).reshape(6, 6)
+    child = message.child_stamp
+    child_stamp = int(child.sec) * 10**9 + int(child.nanosec)
+    return Prediction(
+        name=f"{stamp_of(message)}-{child_stamp}",
+        stamps=(stamp_of(message), child_stamp),
+        frames=(message.header.frame_id, message.child_frame_id or child_frame),
+        T_a_b=transform_of(pose) if message.valid else None,
+        reason=message.reason,
+        covariance=covariance if covariance.any() else None,
+        seconds=float(message.latency),
+        trained=bool(message.trained),
+        scale_known=bool(message.scale_known),
+    )
+
+
+def _of_pose(message: Any, child_frame: str) -> Prediction:
+    stamp, T_a_b = stamp_of(message), transform_of(message.pose)
+    return Prediction(
+        name=f"{stamp}-{stamp}",
+        stamps=(stamp, stamp),
+        frames=(message.header.frame_id, child_frame),
+        T_a_b=T_a_b,
+        scale_known=bool(abs(np.linalg.norm(T_a_b[:3, 3]) - 1.0) > UNIT),
+    )
+
+
+def _of_pose_with_covariance(message: Any, child_frame: str) -> Prediction:
+    stamp, T_a_b = stamp_of(message), transform_of(message.pose.pose)
+    return Prediction(
+        name=f"{stamp}-{stamp}",
+        stamps=(stamp, stamp),
+        frames=(message.header.frame_id, child_frame),
+        T_a_b=T_a_b,
+        covariance=np.array(message.pose.covariance, float).reshape(6, 6),
+        scale_known=bool(abs(np.linalg.norm(T_a_b[:3, 3]) - 1.0) > UNIT),
+    )

@@ -1,0 +1,88 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Bags that were cut off: what is whole in them is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from struct import pack, unpack
+from typing import BinaryIO
+
+from geloc3r_ros.errors import BagError
+from geloc3r_ros.evaluation.bags import BagReader
+
+__all__ = ["open_bag", "recover_mcap"]
+
+MAGIC = b"\x89MCAP0\r\n"
+HEAD = 9
+"""Bytes before the content of a record: its kind, and the length of the content."""
+DATA_END, FOOTER = 0x0F, 0x02
+
+
+def open_bag(path: Path, scratch: Path) -> tuple[BagReader, str]:
+    """Open a bag, by its single file where metadata.yaml does not help, whole or recovered.
+
+    Args:
+        path: as :class:`BagReader` takes it.
+        scratch: the file to write a recovered copy to, where one is needed.
+
+    Returns:
+        The bag, and what is wrong with it, or "".
+
+    Raises:
+        BagError: if nothing of it can be read.
+    """
+    try:
+        return BagReader(path), ""
+    except BagError as error:
+        files = [f for f in path.glob("*.*") if f.suffix in (".mcap", ".db3")]
+        if path.is_file():
+            files = [path]
+        if len(files) != 1:
+            raise
+        trouble = str(error)
+    if path.is_dir():
+        try:
+            return BagReader(files[0]), trouble
+        except BagError as error:
+            trouble = str(error)
+    if files[0].suffix != ".mcap":
+        raise BagError(trouble)
+    recover_mcap(files[0], scratch)
+    return BagReader(scratch), trouble
+
+
+def recover_mcap(damaged: Path, whole: Path) -> None:
+    """Copy the leading whole records of an mcap file, and end the copy as the format wants it.
+
+    Source: the MCAP specification, section "File Structure".
+
+    Raises:
+        BagError: if the file is no mcap, or not one record of it is whole.
+    """
+    with damaged.open("rb") as source:
+        if source.read(len(MAGIC)) != MAGIC:
+            raise BagError(f"{damaged} is not an mcap file: its first bytes are not those of one")
+        end = _end_of_records(source, damaged.stat().st_size)
+        if end == len(MAGIC):
+            raise BagError(f"{damaged} is cut off before its first whole record: nothing to read")
+        source.seek(0)
+        with whole.open("wb") as target:
+            left = end
+            while left and (piece := source.read(min(left, 1 << 20))):
+                target.write(piece)
+                left -= len(piece)
+            target.write(pack("<BQI", DATA_END, 4, 0) + pack("<BQQQI", FOOTER, 20, 0, 0, 0))
+            target.write(MAGIC)
+
+
+def _end_of_records(file: BinaryIO, size: int) -> int:
+    """Where the last whole record before the end of the data ends."""
+    end = file.tell()
+    while len(head := file.read(HEAD)) == HEAD:
+        kind, length = unpack("<BQ", head)
+        if kind in (DATA_END, FOOTER) or end + HEAD + length > size:
+            break
+        end += HEAD + length
+        file.seek(end)
+    return end

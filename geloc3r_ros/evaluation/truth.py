@@ -1,0 +1,233 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The truth of a bag: poses from its topics or a TUM file, at the stamps of the predictions.
+
+Every source tells poses of child frames in parent frames. What is asked, ``T_a_b``, follows from
+the chain of frames between a and b, each link being the nearest in time to the stamp asked for.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from geloc3r_ros.errors import BagError
+from geloc3r_ros.evaluation.association import NearestPoses, Stamps
+from geloc3r_ros.evaluation.bags import BagReader
+from geloc3r_ros.evaluation.messages import stamp_of, transform_of
+from geloc3r_ros.evaluation.predictions import Predictions
+from geloc3r_ros.evaluation.trajectories import read_tum
+from geloc3r_ros.geometry import Array, inverse, make_transform, rotation_from_quat_xyzw
+
+__all__ = ["TRUTH_TYPES", "TruthOptions", "with_truth"]
+
+TF, TF_STATIC = "/tf", "/tf_static"
+UNNAMED = "(fixed)"
+"""The fixed frame of a source that does not name it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TruthOptions:
+    """Where the truth is.
+
+    Attributes:
+        source: a topic, ``tf``, or a file in the TUM format.
+        tolerance: a pose further than this from a stamp does not count, seconds.
+        moving_frame: the frame whose pose the source tells; where it does not say: that of b.
+        fixed_frame: the frame in which the truth of both stamps is compared; by default the
+            parent frame of the source.
+    """
+
+    source: str
+    tolerance: float = 0.02
+    moving_frame: str = ""
+    fixed_frame: str = ""
+
+
+class Link(NamedTuple):
+    """The pose of a child frame in its parent at a stamp."""
+
+    stamp: int
+    parent: str
+    child: str
+    T_parent_child: Array
+
+
+def with_truth(
+    predictions: Predictions, bag: BagReader, options: TruthOptions
+) -> tuple[Predictions, str]:
+    """Return the predictions with their truth, and what went wrong in reading it, or "".
+
+    Raises:
+        BagError: if the source cannot be read, or does not link the frames of the predictions.
+    """
+    if not len(predictions):
+        return predictions, ""
+    frame_a, frame_b = Counter(predictions.frames).most_common(1)[0][0]
+    source = _Source(bag, options, frame_a, frame_b)
+    stamps = np.unique(predictions.stamps)
+    tree = _Tree(stamps, round(options.tolerance * 1e9))
+    trouble = ""
+    try:
+        for link in source.links():
+            tree.add(link)
+    except BagError as error:
+        if not tree.moving:
+            raise
+        trouble = str(error)
+    root = options.fixed_frame or source.root or tree.top_of(frame_a)
+    at_a, at_b = (np.searchsorted(stamps, column) for column in predictions.stamps.T)
+    T_root_a, T_root_b = tree.poses(root, frame_a)[at_a], tree.poses(root, frame_b)[at_b]
+    T_a_b = np.array([inverse(A) @ B for A, B in zip(T_root_a, T_root_b, strict=True)])
+    return replace(predictions, T_a_b_true=T_a_b), trouble
+
+
+class _Source:
+    """Reads the links that a source, and the bag's static TF, tell."""
+
+    def __init__(self, bag: BagReader, options: TruthOptions, frame_a: str, frame_b: str) -> None:
+        self._bag, self._options = bag, options
+        self._moving = options.moving_frame or frame_b
+        self._topics = {name: t.type for name, t in bag.topics.items() if t.count}
+        # A file of poses of b alone: in a where these are two cameras, else in a world.
+        self._file_frame = options.fixed_frame or (UNNAMED if frame_a == frame_b else frame_a)
+        self.root = frame_a if options.source == "tf" and frame_a != frame_b else ""
+
+    def links(self) -> Iterator[Link]:
+        """Yield the links; those that hold always have stamp -1."""
+        source, kind = self._options.source, self._topics.get(self._options.source)
+        if TF_STATIC in self._topics:
+            for link in self._of_tf(TF_STATIC):
+                yield link._replace(stamp=-1)
+        if source == "tf":
+            if TF not in self._topics and TF_STATIC not in self._topics:
+                raise BagError(f"{self._bag.path} has no messages on {TF} or {TF_STATIC}")
+            if TF in self._topics:
+                yield from self._of_tf(TF)
+        elif kind in TRUTH_TYPES:
+            for raw in self._bag.messages([source]):
+                link = self._explained(TRUTH_TYPES[kind], self._bag.deserialize(raw))
+                self.root = self.root or link.parent
+                yield link
+        elif kind is not None:
+            raise BagError(
+                f"{source} is of type {kind}; the truth is read from {', '.join(TRUTH_TYPES)}, "
+                "tf, or a TUM file"
+            )
+        elif Path(source).is_file():
+            self.root = self._file_frame
+            for stamp, T in read_tum(Path(source)).items():
+                yield Link(stamp, self._file_frame, self._moving, T)
+        else:
+            having = sorted(name for name, kind in self._topics.items() if kind in TRUTH_TYPES)
+            raise BagError(
+                f"no truth on {source}: it is no topic of {self._bag.path} and no file; topics "
+                f"with poses are {', '.join(having) or 'none'}"
+            )
+
+    def _of_tf(self, topic: str) -> Iterator[Link]:
+        for raw in self._bag.messages([topic]):
+            for message in self._bag.deserialize(raw).transforms:
+                yield self._explained(_transform_stamped, message)
+
+    def _explained(self, read: Callable[[Any, str], Link], message: Any) -> Link:
+        try:
+            return read(message, self._moving)
+        except ValueError as error:
+            raise BagError(f"a pose of the truth cannot be used: {error}") from error
+
+
+class _Tree:
+    """Frames and the links between them at the stamps asked for."""
+
+    def __init__(self, stamps: Stamps, tolerance: int) -> None:
+        self._stamps, self._tolerance = stamps, tolerance
+        self._static: dict[tuple[str, str], Array] = {}
+        self.moving: dict[tuple[str, str], NearestPoses] = {}
+
+    def add(self, link: Link) -> None:
+        ends = (link.parent, link.child)
+        if link.stamp < 0:
+            self._static[ends] = link.T_parent_child
+            return
+        if ends not in self.moving:
+            self.moving[ends] = NearestPoses(self._stamps, self._tolerance)
+        self.moving[ends].add(link.stamp, link.T_parent_child)
+
+    def top_of(self, frame: str) -> str:
+        """The root of the tree that a frame is in."""
+        parents = {child: parent for parent, child in (*self._static, *self.moving)}
+        seen = {frame}
+        while (parent := parents.get(frame)) and parent not in seen:
+            frame = parent
+            seen.add(frame)
+        return frame
+
+    def poses(self, root: str, frame: str) -> Array:
+        """Poses of a frame in another at the stamps (N, 4, 4); NaN where a link is missing."""
+        T = np.tile(np.eye(4), (len(self._stamps), 1, 1))
+        for step in self._path(root, frame):
+            T = T @ step
+        return T
+
+    def _path(self, root: str, frame: str) -> list[Array]:
+        """Transforms that lead from root to frame, each (N, 4, 4) or (4, 4)."""
+        ways: dict[str, list[Array]] = {root: []}
+        ahead = deque([root])
+        edges = {**self._static, **{ends: nearest.poses for ends, nearest in self.moving.items()}}
+        while ahead and frame not in ways:
+            here = ahead.popleft()
+            for (parent, child), T in edges.items():
+                if here == parent and child not in ways:
+                    ways[child] = [*ways[here], T]
+                    ahead.append(child)
+                elif here == child and parent not in ways:
+                    ways[parent] = [*ways[here], np.linalg.inv(T)]
+                    ahead.append(parent)
+        if frame not in ways:
+            links = ", ".join(f"{parent} > {child}" for parent, child in edges)
+            raise BagError(
+                f"the truth does not lead from {root!r} to {frame!r}; it has {links or 'nothing'}. "
+                "Name the frame it is of with --moving-frame, or record /tf_static"
+            )
+        return ways[frame]
+
+
+def _transform(transform: Any) -> Array:
+    t, q = transform.translation, transform.rotation
+    return make_transform(rotation_from_quat_xyzw([q.x, q.y, q.z, q.w]), [t.x, t.y, t.z])
+
+
+def _parent(message: Any) -> str:
+    return str(message.header.frame_id).lstrip("/") or UNNAMED
+
+
+def _transform_stamped(message: Any, moving: str) -> Link:
+    child = str(message.child_frame_id).lstrip("/") or moving
+    return Link(stamp_of(message), _parent(message), child, _transform(message.transform))
+
+
+def _pose_stamped(message: Any, moving: str) -> Link:
+    return Link(stamp_of(message), _parent(message), moving, transform_of(message.pose))
+
+
+def _pose_with_covariance(message: Any, moving: str) -> Link:
+    return Link(stamp_of(message), _parent(message), moving, transform_of(message.pose.pose))
+
+
+def _odometry(message: Any, moving: str) -> Link:
+    child = str(message.child_frame_id).lstrip("/") or moving
+    return Link(stamp_of(message), _parent(message), child, transform_of(message.pose.pose))
+
+
+TRUTH_TYPES: dict[str | None, Callable[[Any, str], Link]] = {
+    "geometry_msgs/msg/PoseStamped": _pose_stamped,
+    "geometry_msgs/msg/PoseWithCovarianceStamped": _pose_with_covariance,
+    "nav_msgs/msg/Odometry": _odometry,
+    "geometry_msgs/msg/TransformStamped": _transform_stamped,
+}
