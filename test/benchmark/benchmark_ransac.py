@@ -71,8 +71,10 @@ def simulate(
     rays = pad(uniform(pairs, count, 2) * SIZE, (0, 1), value=1.0) @ torch.linalg.inv(K).mT
     depth = 1.5 * 4 ** uniform(pairs, count, 1)
     if planar:
-        slant = normalize(normal(pairs, 1, 3) * 0.5 + torch.tensor([0.0, 0.0, 1.5]), dim=-1)
-        depth = MEDIAN_DEPTH / ((rays * slant).sum(-1, keepdim=True) / slant[..., 2:])
+        # The normal leans by up to 45 degrees, so that all of the plane is in front of camera 1.
+        lean, way = uniform(pairs, 1, 1) * torch.pi / 4, uniform(pairs, 1, 1) * 2 * torch.pi
+        slope = torch.cat([way.cos() * lean.tan(), way.sin() * lean.tan()], dim=-1)
+        depth = MEDIAN_DEPTH / (1 + (rays[..., :2] * slope).sum(-1, keepdim=True))
     points_1 = rays * depth
     turn = normalize(normal(pairs, 3), dim=-1) * torch.pi / 9 * uniform(pairs, 1)
     shift = normalize(normal(pairs, 3), dim=-1) * baseline * MEDIAN_DEPTH

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weighted RANSAC: the pose of camera 1 in camera 2 from weighted 3D-2D correspondences.
 
-A batch of pairs at once, in float64, on the device of the points. Lengths are divided by the root
-mean square distance of the points inside, so that their unit changes nothing.
+A batch of pairs at once, in float64, on the device of the points. Lengths are divided by the
+median distance of the points inside, so that their unit changes nothing.
 """
 
 from __future__ import annotations
@@ -126,10 +126,10 @@ def _usable(points: Tensor, pixels: Tensor, weights: Tensor, K: Tensor) -> tuple
 
 
 def _scale(points: Tensor, weights: Tensor) -> Tensor:
-    """Root mean square distance (B,) of the points that have weight; 1 where there are none."""
-    used = weights > 0
-    mean = (points.square().sum(-1) * used).sum(-1) / used.sum(-1).clamp_min(1)
-    return torch.where(mean > 0, mean.sqrt(), 1.0)
+    """Median distance (B,) of the points that have weight; 1 where there are none."""
+    distance = torch.linalg.vector_norm(points, dim=-1)
+    median = torch.where(weights > 0, distance, torch.nan).nanmedian(-1).values
+    return torch.where(median > 0, median, 1.0)
 
 
 def _hypothesise(

@@ -137,6 +137,15 @@ def test_the_unit_of_length_changes_nothing(simulate):
     torch.testing.assert_close(millimetres.condition, metres.condition)
 
 
+def test_a_point_at_the_horizon_spoils_nothing(simulate):
+    scene = simulate(batch=2)
+    points = scene.points_1.clone()
+    points[:, 0] *= 1e7
+    result = weighted_ransac(points, *scene.solver_input()[1:])
+    assert result.valid.all()
+    torch.testing.assert_close(result.T_2_1, scene.T_2_1, atol=1e-8, rtol=0)
+
+
 DEGENERATE = {
     "three points": lambda points, pixels, weights, K: weights[3:].zero_(),
     "no weight": lambda points, pixels, weights, K: weights.zero_(),
