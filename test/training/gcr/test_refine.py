@@ -1,5 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
 # SPDX-License-Identifier: Apache-2.0
+from itertools import pairwise
+
 import numpy as np
 import torch
 from scipy.optimize import least_squares
@@ -65,6 +67,6 @@ def test_no_step_raises_the_robust_cost(simulate):
         squared = squared_errors(T, scene.points_1, scene.pixels_2, scene.K_2)
         costs.append((1 - (1 - squared / 20**2).clamp_min(0) ** 3).sum(-1))
         T, _ = refine(T, *scene.solver_input(), [20.0])
-    for before, after in zip(costs[:-1], costs[1:], strict=True):
+    for before, after in pairwise(costs):
         assert (after <= before).all()
     assert (costs[-1] < 0.95 * costs[0]).any()
