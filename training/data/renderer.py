@@ -25,14 +25,15 @@ import numpy.typing as npt
 import torch
 
 from geloc3r_training.data.bounding_tree import bounding_tree
-from geloc3r_training.data.raycast import CYLINDER, SPHERE, Buffers, compiled, trace
+from geloc3r_training.data.raycast import CYLINDER, SPHERE, Buffers, compiled
 from geloc3r_training.data.scene import Scene
+from geloc3r_training.data.shading import trace
 from geloc3r_training.data.textures import TextureAtlas
 
 __all__ = ["Renderer", "Rendering", "develop", "pack"]
 
-# Where a pixel on an edge is looked at again, from its centre: a triangle off the axes.
-SUBPIXELS = np.array([(-0.10, -0.37), (0.37, 0.10), (-0.27, 0.27)], np.float32)
+# Where a pixel on an edge is looked at again, from its centre: with it, thirds along both axes.
+SUBPIXELS = np.array([(-0.33, -0.27), (0.33, 0.27)], np.float32)
 
 
 class Rendering(NamedTuple):
@@ -230,7 +231,7 @@ def on_edge(keys, u, v):
 
 @compiled
 def look_again(buffers, scene, camera, u, v, key, radiance):
-    """Average the colour of a pixel on an edge with three more rays; depth stays the centre's."""
+    """Average the colour of a pixel on an edge with two more rays; depth stays the centre's."""
     r, g, b = radiance[v, u, 0], radiance[v, u, 1], radiance[v, u, 2]
     for k in range(len(SUBPIXELS)):
         du, dv = SUBPIXELS[k, 0], SUBPIXELS[k, 1]
