@@ -26,7 +26,7 @@ from geloc3r_training.gcr.pairs import (
 )
 from geloc3r_training.gcr.sampling import pair_generators
 from geloc3r_training.gcr.se3 import inverse, retract
-from geloc3r_training.gcr.steps import ConsistencyStep, pose_step
+from geloc3r_training.gcr.steps import ConsistencyStep, full_precision, pose_step
 from geloc3r_training.gcr.weighted_ransac import RansacResult, weighted_ransac
 
 __all__ = ["GeometricConsistency"]
@@ -90,19 +90,18 @@ class GeometricConsistency(nn.Module):
         generators = pair_generators(seed, step, pair_ids)
 
         terms, tallies = dict(pose.terms), pose.tallies
-        T_1_2 = inverse(T_2_1)
-        for first, second, T_hat, T_true in (
-            (view_1, view_2, T_hat_2_1, T_2_1),
-            (view_2, view_1, T_hat_1_2, T_1_2),
-        ):
-            with torch.autocast(T_hat.device.type, enabled=False):
+        with full_precision(T_2_1):
+            for first, second, T_hat, T_true in (
+                (view_1, view_2, T_hat_2_1, T_2_1),
+                (view_2, view_1, T_hat_1_2, inverse(T_2_1)),
+            ):
                 pairs = self._observe(
                     first, second, T_hat, T_true, has_direction, unit, generators
                 )
                 more, record = self._regularise(pairs, first, second, step, generators)
-            for name, term in more.items():
-                terms[name] = terms.get(name, 0.0) + 0.5 * term
-            tallies = add_tallies(tallies, record)
+                for name, term in more.items():
+                    terms[name] = terms.get(name, 0.0) + 0.5 * term
+                tallies = add_tallies(tallies, record)
         return ConsistencyStep.of(terms, tallies)
 
     def _observe(

@@ -60,7 +60,7 @@ def sample_map(values: Tensor, pixels: Tensor, stride: int = 1) -> Tensor:
     # With align_corners off, -1 and 1 are the outer edges of the map.
     grid = (pixels + 0.5) * (2.0 / stride) / cells - 1.0
     sampled = functional.grid_sample(
-        values, grid[:, None].to(values), padding_mode="border", align_corners=False
+        values.to(grid), grid[:, None], padding_mode="border", align_corners=False
     )
     return sampled[:, :, 0].mT
 

@@ -19,7 +19,7 @@ from geloc3r_training.gcr.pairs import View
 from geloc3r_training.gcr.sampling import pair_generators
 from geloc3r_training.gcr.se3 import inverse
 
-__all__ = ["ConsistencyStep", "descriptor_step", "pose_step"]
+__all__ = ["ConsistencyStep", "descriptor_step", "full_precision", "pose_step"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,11 @@ class ConsistencyStep:
         return cls(torch.stack(list(terms.values())).sum(), terms, {**tallies, **values})
 
 
+def full_precision(example: Tensor) -> torch.autocast:
+    """Switch autocast off: angles and projections in bfloat16 would be wrong by degrees."""
+    return torch.autocast(example.device.type, enabled=False)
+
+
 def pose_step(
     T_hat_2_1: Tensor,
     T_hat_1_2: Tensor,
@@ -63,9 +68,10 @@ def pose_step(
         has_direction = torch.linalg.vector_norm(T_2_1[:, :3, 3], dim=-1) > 0
     loss = torch.zeros_like(T_2_1[:, 0, 0])
     tallies: dict[str, Tensor] = {}
-    for T_hat, T_true in ((T_hat_2_1, T_2_1), (T_hat_1_2, inverse(T_2_1))):
-        loss = loss + 0.5 * losses.pose_loss(T_hat, T_true, has_direction)
-        tallies = add_tallies(tallies, records.of_pose(T_hat, T_true, has_direction))
+    with full_precision(T_2_1):
+        for T_hat, T_true in ((T_hat_2_1, T_2_1), (T_hat_1_2, inverse(T_2_1))):
+            loss = loss + 0.5 * losses.pose_loss(T_hat, T_true, has_direction)
+            tallies = add_tallies(tallies, records.of_pose(T_hat, T_true, has_direction))
     return ConsistencyStep.of({"pose": weight * loss.mean()}, tallies)
 
 
@@ -90,18 +96,19 @@ def descriptor_step(
         step: Step of training.
         seed: Seed of training.
     """
-    truth = sample_correspondences(
-        view_1.depth,
-        view_2.depth,
-        view_1.K,
-        view_2.K,
-        T_2_1,
-        config.points,
-        config.depth_tolerance,
-        pair_generators(seed, step, pair_ids),
-    )
-    loss = infonce(view_1.descriptors, view_2.descriptors, truth, config)
-    found = match(view_1.descriptors, view_2.descriptors, truth.pixels_1, config)
+    with full_precision(T_2_1):
+        truth = sample_correspondences(
+            view_1.depth,
+            view_2.depth,
+            view_1.K,
+            view_2.K,
+            T_2_1,
+            config.points,
+            config.depth_tolerance,
+            pair_generators(seed, step, pair_ids),
+        )
+        loss = infonce(view_1.descriptors, view_2.descriptors, truth, config)
+        found = match(view_1.descriptors, view_2.descriptors, truth.pixels_1, config)
     errors = torch.linalg.vector_norm(found.pixels_2 - truth.pixels_2, dim=-1)
     return ConsistencyStep.of(
         {"infonce": loss.mean()}, records.of_match_errors(errors, truth.used)

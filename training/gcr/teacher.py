@@ -39,11 +39,11 @@ class DescriptorHeads(nn.Module):
     def forward(
         self, views: tuple[EncodedView, EncodedView], decoded: tuple[Tensor, Tensor]
     ) -> tuple[DescriptorMap, DescriptorMap]:
-        """Describe both views, given their encoder and decoder tokens (B, N, C)."""
+        """Describe both views in float32, given their encoder and decoder tokens (B, N, C)."""
         maps = []
         for head, view, tokens in zip((self.view_1, self.view_2), views, decoded, strict=True):
             descriptors, confidence = head(view.tokens, tokens, view.grid)
-            maps.append(DescriptorMap(descriptors.movedim(-1, 1), confidence))
+            maps.append(DescriptorMap(descriptors.movedim(-1, 1).float(), confidence.float()))
         return maps[0], maps[1]
 
 
@@ -69,11 +69,7 @@ class Teacher(nn.Module):
     def forward(self, image_1: Tensor, image_2: Tensor) -> tuple[DescriptorMap, DescriptorMap]:
         """Describe every pixel of two views, RGB in [-1, 1], (B, 3, H, W)."""
         views = self.trunk.encode_pair(image_1, image_2)
-        first, second = self.heads(views, self.trunk.decode_tokens(*views))
-        return (
-            DescriptorMap(first.descriptors.float(), first.confidence.float()),
-            DescriptorMap(second.descriptors.float(), second.confidence.float()),
-        )
+        return self.heads(views, self.trunk.decode_tokens(*views))
 
 
 class Mast3rTrunk(GeLoc3r):

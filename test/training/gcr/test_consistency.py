@@ -207,3 +207,12 @@ def test_validation_needs_no_gradient(surface):
         step = run(gcr(), scene, [T.detach() for T in regressed(scene)])
     assert step.total.isfinite()
     assert "descriptor/cosine" not in step.tallies
+
+
+def test_autocast_changes_nothing(surface):
+    scene, model = surface(batch=2), gcr()
+    T_hats = regressed(scene)
+    plain = run(model, scene, T_hats)
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = run(model, scene, T_hats)
+    assert cast.total == plain.total

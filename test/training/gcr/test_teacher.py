@@ -58,6 +58,15 @@ def test_each_view_has_its_own_head():
     assert (first.descriptors - second.descriptors).abs().max() > 0.1
 
 
+def test_descriptors_are_float32_under_autocast():
+    teacher = Teacher(GeLoc3r(SMALL), DescriptorHeads(SMALL))
+    expected = teacher(*IMAGES)[0].descriptors
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = teacher(*IMAGES)[0].descriptors
+    assert cast.dtype == torch.float32
+    assert (cast * expected).sum(1).median() > 0.99
+
+
 def test_a_mast3r_trunk_with_equal_decoders_is_ours():
     ours, theirs = GeLoc3r(SMALL), Mast3rTrunk(SMALL)
     state = {k: v for k, v in ours.state_dict().items() if not k.startswith("pose_head.")}
