@@ -107,8 +107,8 @@ def load_atlas(
         raise ImageError(f"no image {part} below {folder}; a tenth of at least 30 is for testing")
     chosen = np.random.default_rng(len(files)).permutation(len(files))[: max(3 * count // 4, 1)]
     files = [files[i] for i in sorted(chosen)]
-    made = procedural_atlas(count - len(files), size, held_out)
     read = TextureAtlas.from_images(map(_read, files), map(_name, files), size)
+    made = procedural_atlas(count - len(files), size, held_out)
     return TextureAtlas(
         np.concatenate([read.texels, made.texels]), read.level_start, read.names + made.names
     )

@@ -58,7 +58,7 @@ def folder(tmp_path):
 
 
 def test_a_folder_is_split_by_content(folder):
-    train, test = load_atlas(folder, 400, 16), load_atlas(folder, 400, 16, held_out=True)
+    train, test = load_atlas(folder, 90, 16), load_atlas(folder, 90, 16, held_out=True)
     from_files = [
         {name for name in atlas.names if name.endswith(".png")} for atlas in (train, test)
     ]
