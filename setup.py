@@ -30,6 +30,7 @@ TEST = [
     "pytest>=8",
     "pytest-timeout>=2.2",
     "ruff>=0.6",
+    "scipy>=1.9",
     "types-PyYAML",
 ]
 

