@@ -26,6 +26,6 @@ def needs_ros(command: str) -> Iterator[None]:
         raise GeLoc3rError(
             f"{command} needs ROS 2, and Python found no module '{error.name}': source a ROS 2 "
             "installation (source /opt/ros/<distribution>/setup.bash), or run `make setup` in the "
-            "checkout, then source .venv/bin/activate and install/local_setup.bash; this Python is "
-            f"{sys.executable}"
+            "checkout and then `source .venv/bin/activate && source install/local_setup.bash`; "
+            f"this Python is {sys.executable}"
         ) from error
