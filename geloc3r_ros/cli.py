@@ -12,6 +12,7 @@ import typer
 
 from geloc3r_ros import __version__
 from geloc3r_ros.commands.demo import demo
+from geloc3r_ros.commands.eval import evaluation
 from geloc3r_ros.commands.pose import pose
 from geloc3r_ros.commands.replay import replay
 from geloc3r_ros.commands.weights import convert, fetch, info
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 for command in (pose, replay, demo, info, convert, fetch):
     app.command()(command)
+app.add_typer(evaluation, name="eval")
 
 
 def _print_version(wanted: bool) -> None:

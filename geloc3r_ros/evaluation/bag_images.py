@@ -15,6 +15,7 @@ import numpy as np
 
 from geloc3r_ros.errors import BagError, ConfigError, ImageError
 from geloc3r_ros.evaluation.bags import BagReader
+from geloc3r_ros.evaluation.figures import percentiles
 from geloc3r_ros.evaluation.messages import stamp_of
 from geloc3r_ros.geometry import Array
 from geloc3r_ros.inference.images import Image, undistort
@@ -189,12 +190,20 @@ class Streams:
         queue.popleft()
         self.counts[topic]["unmatched"] += 1
 
-    def missing(self) -> int:
-        """How many sets seem to be missing: gaps of 1.5 median periods or more."""
+    def figures(self) -> dict[str, Any]:
+        """Counts, and milliseconds; ``missing`` are gaps of 1.5 median periods or more."""
         periods = np.array(self.periods, float)
-        if not len(periods):
-            return 0
-        return int((np.rint(periods / np.median(periods)) - 1).clip(0).sum())
+        gaps = np.rint(periods / np.median(periods)) - 1 if len(periods) else periods
+        said: dict[str, Any] = {
+            "sets": self.sets,
+            "missing": int(gaps.clip(0).sum()),
+            "period_ms": percentiles(periods / 1e6),
+            "recorded_after_stamp_ms": percentiles(np.array(self.delays, float) / 1e6),
+        }
+        if len(self.cameras) == 2:
+            said["stamp_offset_ms"] = percentiles(np.abs(np.array(self.offsets, float)) / 1e6)
+            said["slop_ms"] = self.slop / 1e6
+        return {**said, **{topic: dict(counts) for topic, counts in self.counts.items()}}
 
 
 def _first_intrinsics(bag: BagReader, topic: str) -> Intrinsics | None:

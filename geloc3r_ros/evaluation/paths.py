@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from geloc3r_ros.evaluation.alignment import (
     Alignment,
@@ -26,6 +27,8 @@ from geloc3r_ros.evaluation.predictions import Predictions
 from geloc3r_ros.geometry import Array
 
 __all__ = ["Path3d", "path_figures", "path_of", "statistics"]
+
+Mask = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +54,8 @@ class Path3d:
 
 def path_of(predictions: Predictions, chained: bool) -> Path3d | None:
     """The path in these predictions; None where it has not three poses with a truth."""
-    known = np.isfinite(predictions.T_a_b).all(axis=(1, 2))
-    known &= np.isfinite(predictions.T_a_b_true).all(axis=(1, 2))
+    both = np.concatenate([predictions.T_a_b, predictions.T_a_b_true], axis=1)
+    known: Mask = np.isfinite(both).all(axis=(1, 2))
     steps = predictions.T_a_b.copy()
     unscaled = known & ~predictions.scale_known
     lengths = np.linalg.norm(predictions.T_a_b_true[unscaled, :3, 3], axis=1)
@@ -110,7 +113,7 @@ def statistics(values: Array) -> dict[str, float]:
     }
 
 
-def _pieces(stamps: Stamps, known: np.ndarray) -> list[list[int]]:
+def _pieces(stamps: Stamps, known: Mask) -> list[list[int]]:
     """Indices of pairs of which each begins where the one before it ends."""
     pieces: list[list[int]] = []
     for i in np.flatnonzero(known):

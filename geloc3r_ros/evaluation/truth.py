@@ -100,7 +100,8 @@ class _Source:
 
     def links(self) -> Iterator[Link]:
         """Yield the links; those that hold always have stamp -1."""
-        source, kind = self._options.source, self._topics.get(self._options.source)
+        source = self._options.source
+        kind = self._topics.get(source, "")
         if TF_STATIC in self._topics:
             for link in self._of_tf(TF_STATIC):
                 yield link._replace(stamp=-1)
@@ -114,7 +115,7 @@ class _Source:
                 link = self._explained(TRUTH_TYPES[kind], self._bag.deserialize(raw))
                 self.root = self.root or link.parent
                 yield link
-        elif kind is not None:
+        elif kind:
             raise BagError(
                 f"{source} is of type {kind}; the truth is read from {', '.join(TRUTH_TYPES)}, "
                 "tf, or a TUM file"
@@ -190,9 +191,9 @@ class _Tree:
                     ways[parent] = [*ways[here], np.linalg.inv(T)]
                     ahead.append(parent)
         if frame not in ways:
-            links = ", ".join(f"{parent} > {child}" for parent, child in edges)
+            links = ", ".join(f"{parent} > {child}" for parent, child in edges) or "nothing"
             raise BagError(
-                f"the truth does not lead from {root!r} to {frame!r}; it has {links or 'nothing'}. "
+                f"the truth does not lead from {root!r} to {frame!r}; it has {links}. "
                 "Name the frame it is of with --moving-frame, or record /tf_static"
             )
         return ways[frame]
@@ -225,7 +226,7 @@ def _odometry(message: Any, moving: str) -> Link:
     return Link(stamp_of(message), _parent(message), child, transform_of(message.pose.pose))
 
 
-TRUTH_TYPES: dict[str | None, Callable[[Any, str], Link]] = {
+TRUTH_TYPES: dict[str, Callable[[Any, str], Link]] = {
     "geometry_msgs/msg/PoseStamped": _pose_stamped,
     "geometry_msgs/msg/PoseWithCovarianceStamped": _pose_with_covariance,
     "nav_msgs/msg/Odometry": _odometry,

@@ -1,0 +1,221 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""``geloc3r eval pairs``, ``bag`` and ``compare``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from geloc3r_ros.commands.console import UNTRAINED, WEIGHTS_HELP, out
+
+if TYPE_CHECKING:
+    from geloc3r_ros.evaluation.predictions import Prediction
+
+__all__ = ["evaluation"]
+
+DAMAGED, INTERRUPTED = 3, 130
+
+evaluation = typer.Typer(
+    help="How good are the poses? Evaluate image pairs and bags, and compare runs.",
+    no_args_is_help=True,
+)
+
+MethodOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="`geloc3r` (default), `sift`, `orb`, `sift+poselib`, `orb+poselib`; repeat for more."
+    ),
+]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder for all that it writes.")]
+WeightsOption = Annotated[str, typer.Option(help=WEIGHTS_HELP)]
+DeviceOption = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, ...")]
+PrecisionOption = Annotated[str, typer.Option(help="`auto`, `fp32`, `bf16`, `fp16`.")]
+
+
+class Align(str, Enum):
+    """How a trajectory is laid onto the truth."""
+
+    none = "none"
+    se3 = "se3"
+    sim3 = "sim3"
+
+
+@evaluation.command()
+def pairs(
+    file: Annotated[Path, typer.Argument(metavar="PAIRS.json", help="Images, K, T_a_b.")],
+    output: OutOption = Path("evaluation"),
+    method: MethodOption = None,
+    weights: WeightsOption = "tiny",
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+) -> None:
+    """Evaluate a list of image pairs with known poses.
+
+    Predictions go to a file as they come; the same command goes on after an interruption.
+
+    Examples:
+
+        geloc3r eval pairs benchmark/pairs.json --out results/tiny
+
+        geloc3r eval pairs pairs.json --method geloc3r --method sift --out results/both
+    """
+    from geloc3r_ros.evaluation.methods import load_method
+    from geloc3r_ros.evaluation.pair_evaluation import evaluate_pairs
+
+    methods = [
+        load_method(name, weights=weights, device=device, precision=precision)
+        for name in method or ["geloc3r"]
+    ]
+    with _interruptible(output):
+        results = evaluate_pairs(file, methods, output, _watch)
+    _print_results(results, output)
+
+
+@evaluation.command()
+def bag(
+    path: Annotated[Path, typer.Argument(metavar="BAG", help="rosbag2 folder, .mcap or .db3.")],
+    truth: Annotated[
+        str, typer.Option(help="A topic with poses, `tf`, or a file in the TUM format.")
+    ],
+    output: OutOption = Path("evaluation"),
+    method: MethodOption = None,
+    images: Annotated[
+        list[str] | None,
+        typer.Option(help="Image topic; once: each image against the one before; twice: a, b."),
+    ] = None,
+    poses: Annotated[
+        str | None, typer.Option(help="Topic with poses that a node published.")
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="How far the truth may be from an image, seconds.")
+    ] = 0.02,
+    slop: Annotated[
+        float, typer.Option(help="How far the images of a pair may be apart, seconds.")
+    ] = 0.02,
+    step: Annotated[int, typer.Option(help="One camera: image b is this many after a.")] = 1,
+    rectify: Annotated[bool, typer.Option("--rectify", help="Undistort the images.")] = False,
+    align: Annotated[Align, typer.Option(help="Alignment before APE and RPE.")] = Align.se3,
+    moving_frame: Annotated[str, typer.Option(help="Frame whose pose the truth tells.")] = "",
+    fixed_frame: Annotated[str, typer.Option(help="Frame that the truth is relative to.")] = "",
+    child_frame: Annotated[str, typer.Option(help="Frame b of poses that do not name it.")] = "",
+    weights: WeightsOption = "tiny",
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+) -> None:
+    """Evaluate a rosbag2, without ROS: its images, or the poses that a node published into it.
+
+    Exit code 3: the bag is damaged, and what could be read was evaluated.
+
+    Examples:
+
+        geloc3r eval bag drive/ --truth /ground_truth/right/pose --out results/drive
+
+        geloc3r eval bag drive.mcap --images /camera/image --truth /odom --align sim3
+
+        geloc3r eval bag node/ --poses /geloc3r/right/relative_pose --truth truth.tum
+    """
+    from geloc3r_ros.evaluation.bag_evaluation import BagOptions, evaluate_bag
+    from geloc3r_ros.evaluation.methods import load_method
+    from geloc3r_ros.evaluation.truth import TruthOptions
+
+    options = BagOptions(
+        truth=TruthOptions(
+            source=truth, tolerance=tolerance, moving_frame=moving_frame, fixed_frame=fixed_frame
+        ),
+        images=images or (), poses=poses, child_frame=child_frame, step=step, slop=slop,
+        rectify=rectify, alignment=align.value,
+    )  # fmt: skip
+    methods = [
+        load_method(name, weights=weights, device=device, precision=precision)
+        for name in method or ["geloc3r"]
+    ]
+    with _interruptible(output):
+        results = evaluate_bag(path, methods, output, options, _watch)
+    _print_results(results, output)
+    for trouble in results["troubles"]:
+        out.print(f"damaged: {trouble}", style="bold red")
+    if results["troubles"]:
+        raise typer.Exit(DAMAGED)
+
+
+@evaluation.command()
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="Folder of a run.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Folder of another over the same pairs.")],
+) -> None:
+    """Set two runs side by side, with the interval of their difference.
+
+    The interval is a paired bootstrap's, 95%: without 0 in it the difference is no chance.
+
+    Examples:
+
+        geloc3r eval compare results/tiny results/large
+
+        geloc3r eval compare results/both/geloc3r results/both/sift
+    """
+    from geloc3r_ros.evaluation.compare import compare as differences
+    from geloc3r_ros.evaluation.compare import paired_errors, read_errors
+
+    errors_a, errors_b = paired_errors(read_errors(a), read_errors(b))
+    table = Table(title=f"{errors_a.shape[1]} pairs that both have")
+    table.add_column("")
+    for name in ("A", "B", "B - A", "95% interval"):
+        table.add_column(name, justify="right")
+    table.add_column("better")
+    for d in differences(errors_a, errors_b):
+        interval = f"{d.low:+.2f} to {d.high:+.2f}"
+        row = [f"{d.a:.2f}", f"{d.b:.2f}", f"{d.difference:+.2f}", interval]
+        table.add_row(d.metric, *row, d.better or "maybe chance")
+    out.print(f"A: {a}\nB: {b}")
+    out.print(table)
+
+
+@contextmanager
+def _interruptible(folder: Path) -> Iterator[None]:
+    """Ctrl-C ends the command with what is done on the disk, and says how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        out.print(f"Interrupted. {folder} keeps what is done; the same command goes on from it.")
+        raise typer.Exit(INTERRUPTED) from None
+
+
+def _watch(predictions: Iterator[Prediction], name: str, total: int) -> Iterator[Prediction]:
+    """Show a progress bar while predictions pass by."""
+    from rich.progress import track
+
+    yield from track(predictions, description=name, total=total, console=out)
+
+
+def _print_results(results: Mapping[str, Any], folder: Path) -> None:
+    """Print the table of methods, and where the rest is."""
+    from geloc3r_ros.evaluation.report import number, summary_rows
+
+    head, rows = summary_rows(results["methods"])
+    table = Table(title=results["title"], caption=results["note"], caption_justify="left")
+    for i, name in enumerate(head):
+        table.add_column(name, justify="right" if i else "left")
+    for row in rows:
+        table.add_row(*row)
+    if not all(figures["trained"] for figures in results["methods"].values()):
+        out.print(UNTRAINED)
+    out.print(table)
+    for name, path in results["paths"].items():
+        if "failure" in path:
+            out.print(f"{name}: no APE or RPE: {path['failure']}")
+            continue
+        out.print(
+            f"{name}: APE {number(path['ape_m']['rmse'], 4)} m, RPE "
+            f"{number(path['rpe_m']['rmse'], 4)} m, {number(path['rpe_deg']['rmse'], 3)}° (RMSE "
+            f"over {path['poses']} poses, {path['kind']}, alignment {path['alignment']})"
+        )
+    out.print(
+        f"\n{folder / 'report.html'}: the report; beside it metrics.json, and a folder a method"
+    )
