@@ -5,7 +5,7 @@
 ``python test/benchmark/benchmark_renderer.py [--device cuda] [--size 128] [--processes 2]``
 
 Each process runs one thread, as a training worker does, and does all steps. Two rates of all
-together are printed: by the clock, and by processor time, which holds on a machine that others use.
+together are printed: by the clock, and by processor time, which holds where others compute too.
 """
 
 from __future__ import annotations

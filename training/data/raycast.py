@@ -112,18 +112,19 @@ def to_world(local_world, p, gradient):
 
 
 @compiled
-def _slab(o, inverse_d, low, high):
+def _slab(o_over_d, inverse_d, low, high):
     """Where a line enters and leaves an interval."""
-    a, b = (low - o) * inverse_d, (high - o) * inverse_d
+    a, b = low * inverse_d - o_over_d, high * inverse_d - o_over_d
     return min(a, b), max(a, b)
 
 
 @compiled
 def _box(o, d):
     """Where a line enters and leaves the box [-1, 1]^3; enter > leave: nowhere."""
-    x0, x1 = _slab(o[0], _inverse(d[0]), -ONE, ONE)
-    y0, y1 = _slab(o[1], _inverse(d[1]), -ONE, ONE)
-    z0, z1 = _slab(o[2], _inverse(d[2]), -ONE, ONE)
+    ix, iy, iz = _inverse(d[0]), _inverse(d[1]), _inverse(d[2])
+    x0, x1 = _slab(o[0] * ix, ix, -ONE, ONE)
+    y0, y1 = _slab(o[1] * iy, iy, -ONE, ONE)
+    z0, z1 = _slab(o[2] * iz, iz, -ONE, ONE)
     return max(x0, max(y0, z0)), min(x1, min(y1, z1))
 
 
@@ -148,7 +149,8 @@ def _shape(kind, o, d):
     if kind == SPHERE:
         return _round(a + d[2] * d[2], b + o[2] * d[2], c + o[2] * o[2])
     enter, leave = _round(a, b, c)
-    z0, z1 = _slab(o[2], _inverse(d[2]), -ONE, ONE)
+    iz = _inverse(d[2])
+    z0, z1 = _slab(o[2] * iz, iz, -ONE, ONE)
     return max(enter, z0), min(leave, z1)
 
 
@@ -176,10 +178,11 @@ def nearest(node, end, bounds, skip, leaf, kind, local_world, o, d, t_min, t_max
             if any_hit:
                 return hit, t_max
     ix, iy, iz = _inverse(d[0]), _inverse(d[1]), _inverse(d[2])
+    ox, oy, oz = o[0] * ix, o[1] * iy, o[2] * iz
     while node < end:
-        x0, x1 = _slab(o[0], ix, bounds[node, 0], bounds[node, 3])
-        y0, y1 = _slab(o[1], iy, bounds[node, 1], bounds[node, 4])
-        z0, z1 = _slab(o[2], iz, bounds[node, 2], bounds[node, 5])
+        x0, x1 = _slab(ox, ix, bounds[node, 0], bounds[node, 3])
+        y0, y1 = _slab(oy, iy, bounds[node, 1], bounds[node, 4])
+        z0, z1 = _slab(oz, iz, bounds[node, 2], bounds[node, 5])
         if max(max(x0, t_min), max(y0, z0)) > min(min(x1, t_max), min(y1, z1)):
             node = skip[node]
             continue
