@@ -20,12 +20,17 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(arguments: list[str] | None) -> None:
-    import rclpy
-    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-    from rclpy.lifecycle import TransitionCallbackReturn
+    try:
+        import rclpy
+        from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+        from rclpy.lifecycle import TransitionCallbackReturn
 
-    from geloc3r_ros.nodes.node import GeLoc3rNode
-
+        from geloc3r_ros.nodes.node import GeLoc3rNode
+    except ModuleNotFoundError as error:
+        sys.exit(
+            f"geloc3r_node needs the module '{error.name}', which this Python lacks: "
+            f"{sys.executable}. Activate the environment that has it, then start the node"
+        )
     rclpy.init(args=arguments)
     node = GeLoc3rNode()
     executor = SingleThreadedExecutor()
