@@ -34,6 +34,8 @@ class MotionLimits:
     baseline: tuple[float, float] = (0.02, 0.8)  # translation / median depth, but see MOTIONS
     clearance: float = 0.2  # least distance from a camera to any surface, metres
     nearest: float = 0.3  # least depth seen, metres
+    things: int = 5  # least number of primitives seen
+    largest: float = 0.75  # greatest share of the image that one primitive, or the sky, fills
 
 
 def forward(rng: Random, reach: float) -> Array:
@@ -167,8 +169,10 @@ def _acceptable(
         return None
     found = glance(buffers, T_world_camera, tangent)
     depth = found[..., 0][found[..., 0] > 0]
-    things = len(np.unique(found[..., 1]))
-    if len(depth) < 0.45 * found[..., 0].size or depth.min() < limits.nearest or things < 5:
+    counts = np.unique(found[..., 1], return_counts=True)[1] / found[..., 1].size
+    if len(depth) < 0.45 * found[..., 0].size or depth.min() < limits.nearest:
+        return None
+    if len(counts) < limits.things or counts.max() > limits.largest:
         return None
     return float(np.median(depth))
 
