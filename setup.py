@@ -52,5 +52,10 @@ setup(
     },
     install_requires=RUN,
     extras_require={"training": TRAINING, "test": [*TRAINING, *TEST]},
-    entry_points={"console_scripts": ["geloc3r = geloc3r_ros.cli:main"]},
+    entry_points={
+        "console_scripts": [
+            "geloc3r = geloc3r_ros.cli:main",
+            "geloc3r-train = geloc3r_training.train:main",
+        ]
+    },
 )

@@ -1,0 +1,261 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What each stage of a training minimises.
+
+An objective holds all that is trained in ``parts`` (the network, and heads that never leave the
+training) and, where there is one, a frozen ``teacher``. Called with a batch, it returns the loss,
+its terms and what to log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from geloc3r_ros.errors import ConfigError
+from geloc3r_ros.model import EncodedView, GeLoc3r
+from geloc3r_ros.model.pose_head import pose_from_raw
+from geloc3r_training.config import StageConfig
+from geloc3r_training.gcr import (
+    ConsistencyStep,
+    DescriptorHeads,
+    DescriptorMap,
+    GeometricConsistency,
+    Teacher,
+    TokenMap,
+    View,
+    descriptor_step,
+    pose_step,
+)
+from geloc3r_training.gcr.diagnostics import tally
+from geloc3r_training.gcr.pairs import median_depth, scale_lengths
+from geloc3r_training.gcr.se3 import inverse
+from geloc3r_training.matching import AttentionTap, MatchHead, attention_loss, token_matches
+from geloc3r_training.pairs import PairBatch
+
+__all__ = ["OBJECTIVES", "Objective", "own_teacher"]
+
+FADE = 0.05
+"""Baseline over median depth at which the raw translation is taught to be half a unit long."""
+
+Terms = dict[str, Tensor]
+
+
+class Regressed(NamedTuple):
+    """What the network says of B pairs; element 0 is side 1's or ``T_2_1``'s."""
+
+    views: tuple[EncodedView, EncodedView]
+    tokens: tuple[Tensor, Tensor]
+    """Decoder tokens (B, N, C) float32."""
+    raw: tuple[Tensor, Tensor]
+    """Raw pose numbers (B, 12)."""
+    scores: Tensor | None
+    """Of the cross-attention that is taught."""
+
+
+class Objective(nn.Module):
+    """Stage ``pose``, pose and auxiliary terms, which the other stages add to.
+
+    Args:
+        config: The stage.
+        network: What is trained.
+        teacher: Of stage ``consistency``.
+        bf16: Run the transformer in bfloat16.
+        seed: Of the training.
+
+    Raises:
+        ConfigError: if the stage freezes what does not exist, or lacks a teacher.
+    """
+
+    def __init__(
+        self,
+        config: StageConfig,
+        network: GeLoc3r,
+        teacher: Teacher | None = None,
+        bf16: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.config, self.bf16, self.seed, self.teacher = config, bf16, seed, teacher
+        self.parts = nn.ModuleDict({"network": network, **self._heads(network)})
+        _freeze(network, config.freeze)
+
+    def _heads(self, network: GeLoc3r) -> dict[str, nn.Module]:
+        """What is trained beside the network."""
+        if not self.config.auxiliary.match:
+            return {}
+        return {"match": MatchHead(network.config.decoder_dim)}
+
+    @property
+    def network(self) -> GeLoc3r:
+        """The network that is trained."""
+        network = self.parts["network"]
+        assert isinstance(network, GeLoc3r)
+        return network
+
+    def forward(self, batch: PairBatch, step: int) -> ConsistencyStep:
+        """Compute the losses of a batch at a step of the stage."""
+        regressed = self._regress(batch)
+        T_2_1 = scale_lengths(batch.T_2_1, 1.0 / median_depth(batch.depth[:, 0]))
+        steps = [
+            self._pose(batch, regressed, T_2_1, step),
+            self._auxiliary(batch, regressed, T_2_1),
+            self._further(batch, regressed, step),
+        ]
+        taken = [one for one in steps if one is not None]
+        return ConsistencyStep(
+            torch.stack([one.total for one in taken]).sum(),
+            {name: term for one in taken for name, term in one.terms.items()},
+            {name: both for one in taken for name, both in one.tallies.items()},
+        )
+
+    def _regress(self, batch: PairBatch) -> Regressed:
+        auxiliary, network = self.config.auxiliary, self.network
+        tap = AttentionTap(network, auxiliary.attention_block, auxiliary.attention_heads)
+        with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=self.bf16), tap:
+            views = network.encode_pair(*batch.views())
+            tokens1, tokens2 = network.decode_tokens(*views)
+            scores = tap.scores() if auxiliary.attention else None
+        raw = network.pose_head(tokens1), network.pose_head(tokens2)
+        return Regressed(views, (tokens1.float(), tokens2.float()), raw, scores)
+
+    def _pose(
+        self, batch: PairBatch, regressed: Regressed, T_2_1: Tensor, step: int
+    ) -> ConsistencyStep:
+        """L_pose and what regularises it."""
+        return pose_step(
+            *(pose_from_raw(raw) for raw in regressed.raw),
+            T_2_1=T_2_1,
+            has_direction=batch.moved(self.config.gcr.min_translation),
+            weight=self.config.gcr.pose_weight,
+        )
+
+    def _auxiliary(
+        self, batch: PairBatch, regressed: Regressed, T_2_1: Tensor
+    ) -> ConsistencyStep | None:
+        """Terms beside the pose; distances are logged in patches."""
+        weights = self.config.auxiliary
+        terms: Terms = {}
+        tallies: Terms = {}
+        truth = token_matches(batch, self.network.config.patch_size)
+        if regressed.scores is not None:
+            loss, distance = attention_loss(regressed.scores, truth)
+            terms["attention"] = weights.attention * loss.mean()
+            tallies["match/attention_patches"] = tally(distance, truth.seen)
+        if weights.match:
+            loss, distance = self.parts["match"](torch.cat(regressed.tokens), truth)
+            terms["match"] = weights.match * loss.mean()
+            tallies["match/head_patches"] = tally(distance, truth.seen)
+        if weights.translation:
+            poses = torch.cat((T_2_1, inverse(T_2_1)))
+            length = torch.linalg.vector_norm(poses[:, :3, 3], dim=-1, keepdim=True)
+            target = poses[:, :3, 3] / (length + FADE)
+            error = torch.cat(regressed.raw)[:, :3] - target
+            terms["translation"] = weights.translation * error.square().sum(-1).mean()
+        return ConsistencyStep.of(terms, tallies) if terms else None
+
+    def _further(
+        self, batch: PairBatch, regressed: Regressed, step: int
+    ) -> ConsistencyStep | None:
+        """Terms that only this stage has."""
+        return None
+
+
+class Descriptors(Objective):
+    """Stage ``descriptors``: descriptor heads on the network's tokens, by InfoNCE."""
+
+    def _heads(self, network: GeLoc3r) -> dict[str, nn.Module]:
+        descriptor = DescriptorHeads(network.config, self.config.descriptor_width)
+        return {**super()._heads(network), "descriptor": descriptor}
+
+    def _further(self, batch: PairBatch, regressed: Regressed, step: int) -> ConsistencyStep:
+        encoded = [EncodedView(view.tokens.float(), view.grid) for view in regressed.views]
+        maps = self.parts["descriptor"](encoded, regressed.tokens)
+        return descriptor_step(
+            *_views(batch, regressed, maps),
+            batch.T_2_1,
+            self.config.gcr,
+            pair_ids=batch.ids,
+            step=step,
+            seed=self.seed,
+        )
+
+
+class Consistency(Objective):
+    """Stage ``consistency``: the pose is regularised by GCR, with a frozen teacher."""
+
+    def _heads(self, network: GeLoc3r) -> dict[str, nn.Module]:
+        if self.teacher is None:
+            raise ConfigError(
+                "stage consistency has no teacher: put a stage descriptors before it, start from "
+                "a checkpoint of one, or set teacher to a checkpoint of MASt3R"
+            )
+        consistency = GeometricConsistency(self.config.gcr, network.config.decoder_dim)
+        return {**super()._heads(network), "consistency": consistency}
+
+    def _pose(
+        self, batch: PairBatch, regressed: Regressed, T_2_1: Tensor, step: int
+    ) -> ConsistencyStep:
+        assert self.teacher is not None
+        with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=self.bf16):
+            maps = self.teacher(*batch.views())
+        return self.parts["consistency"](
+            *_views(batch, regressed, maps),
+            *(pose_from_raw(raw) for raw in regressed.raw),
+            batch.T_2_1,
+            pair_ids=batch.ids,
+            step=step,
+            seed=self.seed,
+        )
+
+
+OBJECTIVES: dict[str, type[Objective]] = {
+    "pose": Objective,
+    "descriptors": Descriptors,
+    "consistency": Consistency,
+}
+
+
+def _views(
+    batch: PairBatch, regressed: Regressed, maps: tuple[DescriptorMap, DescriptorMap]
+) -> Iterator[View]:
+    """What GCR takes of both views."""
+    for i, (view, tokens) in enumerate(zip(regressed.views, regressed.tokens)):
+        yield View(batch.depth[:, i], batch.K[:, i], TokenMap(tokens, view.grid), maps[i])
+
+
+def own_teacher(network: GeLoc3r, parts: Mapping[str, Tensor]) -> Teacher | None:
+    """Freeze what the stages before trained; None where they trained no descriptor heads.
+
+    Args:
+        network: Any network of the right dimensions; it is copied.
+        parts: Weights of ``Objective.parts``.
+    """
+    if "descriptor.view_1.fc1.weight" not in parts:
+        return None
+    hidden, channels = parts["descriptor.view_1.fc1.weight"].shape
+    heads = DescriptorHeads(network.config, hidden // channels)
+    teacher = Teacher(network, heads)
+    for module, prefix in ((teacher.trunk, "network."), (teacher.heads, "descriptor.")):
+        own = {n.removeprefix(prefix): x for n, x in parts.items() if n.startswith(prefix)}
+        module.load_state_dict(own)
+    return teacher
+
+
+def _freeze(network: GeLoc3r, names: Sequence[str]) -> None:
+    """Keep the weights of parts of a network.
+
+    Raises:
+        ConfigError: if there is no such part.
+    """
+    parts = dict(network.named_children())
+    for name in names:
+        if name == "all":
+            network.requires_grad_(False)
+        elif name in parts:
+            parts[name].requires_grad_(False)
+        else:
+            raise ConfigError(f"freeze: no part {name!r}; there are all, {', '.join(parts)}")

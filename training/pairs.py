@@ -1,0 +1,208 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Pairs of views with depth, made when they are needed: a batch is a function of (seed, step).
+
+Worker processes plan scenes and, where training runs on the CPU, render them too; on a GPU the
+training process renders what they planned, so that no image crosses the bus.
+"""
+
+from __future__ import annotations
+
+import itertools
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from geloc3r_training.config import DataConfig, StageConfig
+from geloc3r_training.data.camera_motion import MotionLimits
+from geloc3r_training.data.renderer import Renderer
+from geloc3r_training.data.synthetic import Plan, SyntheticBatch, SyntheticConfig, SyntheticScenes
+from geloc3r_training.data.textures import load_atlas, procedural_atlas
+from geloc3r_training.gcr.pairs import median_depth
+from geloc3r_training.gcr.se3 import inverse
+
+__all__ = ["PairBatch", "Pairs", "Share"]
+
+SCENES_A_STAGE = 2**28
+SCENES_A_SEED = 2**32
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """B pairs, on the device of training.
+
+    Attributes:
+        images: Both views, RGB uint8, (B, 2, 3, H, W).
+        depth: z in metres, 0 where there is none, (B, 2, H, W).
+        K: Intrinsics for integer pixel centres, (B, 2, 3, 3) float32.
+        T_world_camera: Poses, (B, 2, 4, 4) float64.
+        T_2_1: Pose of camera 1 in camera 2, (B, 4, 4) float32.
+        covisibility: The lesser share of either view that the other sees, (B,).
+        ids: A number a pair, whatever the batch.
+    """
+
+    images: Tensor
+    depth: Tensor
+    K: Tensor
+    T_world_camera: Tensor
+    T_2_1: Tensor
+    covisibility: Tensor
+    ids: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def views(self) -> tuple[Tensor, Tensor]:
+        """Both views as the network takes them, RGB in [-1, 1], (B, 3, H, W)."""
+        view1, view2 = (self.images.float() / 127.5 - 1.0).unbind(1)
+        return view1, view2
+
+    def moved(self, least: float) -> Tensor:
+        """Whether the baseline is at least so long, over the median depth of view 1, (B,)."""
+        length = torch.linalg.vector_norm(self.T_2_1[:, :3, 3], dim=-1)
+        return length >= least * median_depth(self.depth[:, 0])
+
+
+class Share(NamedTuple):
+    """The part of each batch that this process trains on."""
+
+    rank: int = 0
+    processes: int = 1
+
+
+class _Request(NamedTuple):
+    """Scenes of one batch."""
+
+    scenes: range
+    size: tuple[int, int]
+
+
+class _Maker(Dataset[tuple[_Request, SyntheticBatch | list[Plan]]]):
+    """What a worker does with a request."""
+
+    def __init__(self, scenes: SyntheticScenes) -> None:
+        self.scenes = scenes
+        self.renders = scenes.renderer.device.type == "cpu"
+
+    def __getitem__(self, request: _Request) -> tuple[_Request, SyntheticBatch | list[Plan]]:
+        plans = [self.scenes.plan(index, request.size) for index in request.scenes]
+        return request, self.scenes.render(plans, request.size) if self.renders else plans
+
+
+class Pairs:
+    """The pairs of a training, or of its validation.
+
+    Args:
+        config: What they look like.
+        seed: Of the training, 0 to 255; every seed has scenes of its own.
+        device: Where batches are wanted; on a GPU they are rendered there.
+        held_out: Scenes and textures for testing.
+    """
+
+    def __init__(
+        self, config: DataConfig, seed: int, device: torch.device, held_out: bool = False
+    ) -> None:
+        self.config, self.seed, self.device = config, seed, device
+        count, size = config.texture_count, config.texture_size
+        atlas = (
+            load_atlas(Path(config.textures), count, size, held_out)
+            if config.textures
+            else procedural_atlas(count, size, held_out)
+        )
+        self.scenes = SyntheticScenes(
+            SyntheticConfig(
+                size=config.sizes[0],
+                views=config.views,
+                field_of_view=(
+                    float(np.radians(config.field_of_view[0])),
+                    float(np.radians(config.field_of_view[1])),
+                ),
+                limits=MotionLimits(
+                    rotation=float(np.radians(config.rotation)), overlap=config.covisibility[0]
+                ),
+                held_out=held_out,
+            ),
+            Renderer(atlas, device),
+        )
+
+    def of_stage(
+        self, stage: int, config: StageConfig, start: int, share: Share
+    ) -> Iterator[PairBatch]:
+        """The batches of a stage from step ``start`` on, without end; each is this process's."""
+        count = config.batch_size // self.config.pairs_per_scene
+        own = count // share.processes
+
+        def request(step: int) -> _Request:
+            first = self.seed * SCENES_A_SEED + stage * SCENES_A_STAGE
+            first += step * count + share.rank * own
+            choice = np.random.default_rng([self.seed, stage, step])
+            size = self.config.sizes[int(choice.integers(len(self.config.sizes)))]
+            return _Request(range(first, first + own), size)
+
+        return self._batches(map(request, itertools.count(start)))
+
+    def fixed(self, count: int, batch_size: int, share: Share) -> Iterator[PairBatch]:
+        """This process's part of the first ``count`` pairs, in batches of whole scenes."""
+        scenes = -(-count // self.config.pairs_per_scene)
+        step = max(batch_size // self.config.pairs_per_scene, 1)
+        starts = range(share.rank * step, scenes, share.processes * step)
+        requests = (
+            _Request(
+                range(first, min(first + step, scenes)),
+                self.config.sizes[first // step % len(self.config.sizes)],
+            )
+            for first in starts
+        )
+        return self._batches(requests)
+
+    def _batches(self, requests: Iterator[_Request]) -> Iterator[PairBatch]:
+        loader = DataLoader(
+            _Maker(self.scenes),
+            batch_size=None,
+            sampler=requests,
+            num_workers=self.config.workers,
+            worker_init_fn=_ignore_interrupts,
+            generator=torch.Generator(),
+        )
+        for request, made in loader:
+            if not isinstance(made, SyntheticBatch):
+                made = self.scenes.render(made, request.size)
+            yield self._pairs_of(made, request.scenes)
+
+    def _pairs_of(self, scenes: SyntheticBatch, indices: range) -> PairBatch:
+        """Choose covisible pairs; their number is fixed, so that nothing waits for a GPU."""
+        count, device = self.config.pairs_per_scene, scenes.depth.device
+        couples = torch.combinations(torch.arange(self.config.views), 2).to(device)
+        covisible = torch.minimum(scenes.covisibility, scenes.covisibility.mT)
+        covisible = covisible[:, couples[:, 0], couples[:, 1]]
+        low, high = self.config.covisibility
+        lot = np.stack([np.random.default_rng(index).random(len(couples)) for index in indices])
+        draw = 1.0 + torch.from_numpy(lot).to(covisible)
+        wanted = (covisible >= low) & (covisible <= high)
+        chosen = torch.where(wanted, draw, covisible).topk(count).indices  # (S, count)
+
+        pair = couples[chosen].flatten(0, 1)  # (B, 2) views
+        scene = torch.arange(len(indices), device=device).repeat_interleave(count)[:, None]
+        images = scenes.images[scene, pair].movedim(-1, 2)
+        T_world_camera = scenes.T_world_camera[scene, pair]
+        return PairBatch(
+            images=images,
+            depth=scenes.depth[scene, pair],
+            K=scenes.K[scene, pair].float(),
+            T_world_camera=T_world_camera,
+            T_2_1=(inverse(T_world_camera[:, 1]) @ T_world_camera[:, 0]).float(),
+            covisibility=covisible.gather(1, chosen).flatten(),
+            ids=tuple(index * count + i for index in indices for i in range(count)),
+        )
+
+
+def _ignore_interrupts(worker: int) -> None:
+    """Leave Ctrl-C to the training process, which stops at the end of a step."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -1,0 +1,181 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The ``geloc3r-train`` command: train, and turn checkpoints into weights."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import yaml
+from rich.console import Console
+
+from geloc3r_ros.errors import GeLoc3rError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Train GeLoc3r. A training is a YAML file of settings and a folder that it fills.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+out = Console(highlight=False, markup=False)
+
+CheckpointFile = Annotated[Path, typer.Argument(help="A checkpoint, such as FOLDER/best.pt.")]
+Settings = Annotated[Path, typer.Argument(help="Settings, such as config/training/tiny.yaml.")]
+Changes = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings to change.")
+]
+
+
+class Precision(str, Enum):
+    """Precision of tensors in a file."""
+
+    float32 = "float32"
+    float16 = "float16"
+    bfloat16 = "bfloat16"
+
+
+@app.command()
+def run(
+    settings: Settings,
+    folder: Annotated[Path, typer.Argument(help="Folder of this training; made if need be.")],
+    changes: Changes = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Stop after so long, with a checkpoint.")
+    ] = None,
+    overfit: Annotated[
+        bool, typer.Option("--overfit", help="Train on one batch, to see the loss vanish.")
+    ] = False,
+    cpu: Annotated[bool, typer.Option("--cpu", help="Leave GPUs alone.")] = False,
+) -> None:
+    """Train, or go on where the folder's last checkpoint stands; the same command does both.
+
+    Ctrl-C, SIGTERM and --minutes end it at the end of a step with a checkpoint and exit code 0.
+
+    Examples:
+
+        geloc3r-train run config/training/tiny.yaml runs/tiny
+
+        geloc3r-train run config/training/tiny.yaml runs/seed1 seed=1 stages.0.steps=20000
+
+        accelerate launch -m geloc3r_training.train run config/training/large.yaml runs/large
+    """
+    from accelerate import Accelerator
+
+    from geloc3r_training.config import load_config
+    from geloc3r_training.trainer import Trainer
+
+    trainer = Trainer(
+        load_config(settings, changes or ()), folder, Accelerator(cpu=cpu), out, overfit
+    )
+    done = trainer.run(minutes)
+    if trainer.accelerator.is_main_process:
+        again = "the training is complete" if done else "the same command goes on"
+        out.print(f"{folder}: stage {trainer.index}, step {trainer.step}; {again}")
+    trainer.accelerator.end_training()
+
+
+@app.command()
+def show(settings: Settings, changes: Changes = None) -> None:
+    """Check settings and print them in full.
+
+    Examples:
+
+        geloc3r-train show config/training/tiny.yaml data.workers=8
+    """
+    from geloc3r_training.config import load_config
+
+    values = load_config(settings, changes or ()).as_dict()
+    out.print(yaml.safe_dump(_lists(values), sort_keys=False, width=99), end="")
+
+
+@app.command()
+def export(
+    checkpoint: CheckpointFile,
+    weights: Annotated[Path, typer.Argument(help="File to write, .safetensors.")],
+    dtype: Annotated[
+        Precision, typer.Option(help="Of all but the pose head.")
+    ] = Precision.float32,
+) -> None:
+    """Write the network, averaged weights and no training-only part, for the node and `geloc3r`.
+
+    Examples:
+
+        geloc3r-train export runs/tiny/best.pt tiny.safetensors --dtype float16
+    """
+    import torch
+
+    from geloc3r_training.checkpoint import Checkpoint
+    from geloc3r_training.export import export as write
+
+    info = write(Checkpoint.read(checkpoint), weights, getattr(torch, dtype.value))
+    out.print(f"{weights}: {info.variant}, {weights.stat().st_size / 1e6:.1f} MB, {info.licence}")
+
+
+@app.command()
+def pack(
+    checkpoint: CheckpointFile,
+    parts: Annotated[Path, typer.Argument(help="Folder to write; it must not exist.")],
+) -> None:
+    """Make a checkpoint light for a journey: half precision, no optimiser, files of <= 15 MiB.
+
+    Examples:
+
+        geloc3r-train pack runs/tiny/last.pt parts
+    """
+    from geloc3r_training.checkpoint import Checkpoint
+    from geloc3r_training.checkpoint import pack as write
+
+    files = write(Checkpoint.read(checkpoint), parts)
+    size = sum(file.stat().st_size for file in files) / 1e6
+    out.print(f"{parts}: {len(files)} files, {size:.1f} MB")
+
+
+@app.command()
+def unpack(
+    parts: Annotated[Path, typer.Argument(help="Folder that pack wrote.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of a training without a last.pt.")],
+) -> None:
+    """Let a training go on from what `pack` wrote; its optimiser starts afresh, and slowly.
+
+    Examples:
+
+        geloc3r-train unpack parts runs/tiny
+    """
+    from geloc3r_training.checkpoint import unpack as read
+    from geloc3r_training.trainer import LAST
+
+    if (folder / LAST).exists():
+        raise GeLoc3rError(f"{folder / LAST} exists; name another folder, or move it away")
+    folder.mkdir(parents=True, exist_ok=True)
+    found = read(parts)
+    found.write(folder / LAST)
+    out.print(f"{folder / LAST}: stage {found.stage}, step {found.step}")
+
+
+def _lists(values: object) -> object:
+    """Tuples as lists, which YAML has."""
+    if isinstance(values, dict):
+        return {key: _lists(value) for key, value in values.items()}
+    return [_lists(value) for value in values] if isinstance(values, tuple) else values
+
+
+def main() -> None:
+    """Run the command; errors the user can mend end it with a message and exit code 1."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        app()
+    except GeLoc3rError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,298 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The training loop: stages, logs, validation, checkpoints, stopping and going on."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+from torch import Tensor
+
+from geloc3r_ros.errors import ConfigError, GeLoc3rError
+from geloc3r_ros.model import GeLoc3r
+from geloc3r_ros.model.weights import initialise_from
+from geloc3r_training.checkpoint import Checkpoint
+from geloc3r_training.config import TrainingConfig
+from geloc3r_training.gcr.diagnostics import add_tallies, means
+from geloc3r_training.interrupt import Interrupt
+from geloc3r_training.logbook import Logbook
+from geloc3r_training.pairs import PairBatch, Pairs, Share
+from geloc3r_training.stage import Stage, learning_rate
+from geloc3r_training.validation import as_degrees, validate
+
+__all__ = ["LAST", "DivergedError", "Trainer"]
+
+LAST, BEST, STAGE = "last.pt", "best.pt", "stage{}.pt"
+
+MAY_CHANGE = ("validation", "log_every", "gradients_every", "checkpoint_every", "max_skipped")
+"""Settings that a run may change when it goes on, beside ``data.workers``."""
+
+
+class DivergedError(GeLoc3rError):
+    """Losses or gradients stay not finite."""
+
+
+class Trainer:
+    """Trains a network as its settings say, in a folder that it goes on from.
+
+    Args:
+        config: The settings.
+        folder: Where checkpoints and logs go: ``last.pt``, ``best.pt`` (of the stage by AUC@20),
+            ``stage0.pt``, ... (each stage's end), ``tensorboard``.
+        accelerator: Where it runs, and with whom.
+        console: Where to print.
+        overfit: Train on the first batch again and again, and validate on it.
+
+    Raises:
+        ConfigError: if the folder holds a training with other settings.
+        WeightsError: if what is to be started from cannot be read.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        folder: Path,
+        accelerator: Accelerator | None = None,
+        console: Console | None = None,
+        overfit: bool = False,
+    ) -> None:
+        self.config, self.folder, self.overfit = config, folder, overfit
+        self.accelerator = accelerator or Accelerator()
+        self.share = Share(self.accelerator.process_index, self.accelerator.num_processes)
+        for stage in config.stages:
+            if stage.batch_size // config.data.pairs_per_scene % self.share.processes:
+                raise ConfigError(
+                    f"batch_size {stage.batch_size} does not divide into whole places for "
+                    f"{self.share.processes} processes"
+                )
+        folder.mkdir(parents=True, exist_ok=True)
+        self.console = console or Console()
+        device = self.accelerator.device
+        self.pairs = Pairs(config.data, config.seed, device)
+        self.held_out: list[PairBatch] = []
+        self.metrics: dict[str, Any] = {}
+        self.best = -1.0
+        self._begin()
+
+    def _begin(self) -> None:
+        """Go on from the last checkpoint, or start."""
+        last = self.folder / LAST
+        if not last.exists():
+            start = self.config.network.start
+            self.index, self.step = 0, 0
+            self.stage = self._stage(starting_parts(self.config) if start else {})
+            return
+        found = Checkpoint.read(last)
+        _refuse_other_settings(self.config, found.config, last)
+        self.index, self.step = found.stage, found.step
+        self.best, self.metrics = found.best, found.metrics
+        self.stage = self._stage(found.state["parts"], found.state["teacher"])
+        self.stage.restore(found.state, found.step)
+        _set_random(found.random)
+
+    def _stage(
+        self, parts: Mapping[str, Tensor], teacher: Mapping[str, Tensor] | None = None
+    ) -> Stage:
+        return Stage(self.config, self.index, parts, teacher, self.accelerator)
+
+    @property
+    def done(self) -> bool:
+        """Whether all stages are at their end."""
+        last = self.index == len(self.config.stages) - 1
+        return last and self.step >= self.stage.config.steps
+
+    def run(self, minutes: float | None = None) -> bool:
+        """Train until the end, until stopped, or until time is up; then write a checkpoint.
+
+        Args:
+            minutes: Wall-clock time after which to stop.
+
+        Returns:
+            Whether the training is at its end.
+
+        Raises:
+            DivergedError: if losses or gradients stay not finite.
+        """
+        logs = Logbook(self.folder, self.console, self.accelerator.is_main_process)
+        with logs, Interrupt(minutes) as interrupt:
+            while not self.done:
+                if self.step >= self.stage.config.steps:
+                    parts = self.stage.average.state_dict()
+                    self.index, self.step, self.best = self.index + 1, 0, -1.0
+                    self.stage = self._stage(parts)
+                self._run_stage(logs, interrupt)
+                if interrupt:
+                    logs.say(f"{interrupt.reason}: step {self.step} of stage {self.index} is kept")
+                    break
+        return self.done
+
+    def _run_stage(self, logs: Logbook, interrupt: Interrupt) -> None:
+        config, stage = self.config, self.stage
+        logs.begin_stage(
+            f"stage {self.index}: {stage.config.objective}", stage.config.steps, self.step
+        )
+        batches = self._batches()
+        tallies: dict[str, Tensor] = {}
+        stopped = False
+        while self.step < stage.config.steps and not stopped:
+            start = time.monotonic()
+            batch = next(batches)
+            waited = time.monotonic() - start
+            result, norms = stage.update(batch, self.step, self.step % config.gradients_every == 0)
+            tallies = add_tallies(tallies, result.tallies)
+            self.step += 1
+            logs.count(stage.config.batch_size, waited)
+            logs.write({f"gradient/{name}": norm for name, norm in norms.items()}, self._total())
+            at_end = self.step == stage.config.steps
+            if self.step % config.log_every == 0 or at_end:
+                self._log(logs, tallies)
+                tallies = {}
+            if self.step % config.validation.every == 0 or at_end:
+                self._validate(logs)
+            stopped = self._agreed(interrupt)
+            if self.step % config.checkpoint_every == 0 or at_end or stopped:
+                self._save(at_end)
+
+    def _batches(self) -> Iterator[PairBatch]:
+        batches = self.pairs.of_stage(
+            self.index, self.stage.config, 0 if self.overfit else self.step, self.share
+        )
+        if not self.overfit:
+            return batches
+        batch = next(batches)
+        self.held_out = [batch]
+        return itertools.repeat(batch)
+
+    def _agreed(self, interrupt: Interrupt) -> bool:
+        """Whether all processes stop; several of them ask each other at log lines only."""
+        if self.share.processes == 1:
+            return bool(interrupt)
+        if self.step % self.config.log_every:
+            return False
+        wish = torch.tensor([float(bool(interrupt))], device=self.accelerator.device)
+        stop = bool(self.accelerator.reduce(wish).item())
+        interrupt.reason = interrupt.reason or ("another process stops" if stop else "")
+        return stop
+
+    def _log(self, logs: Logbook, tallies: dict[str, Tensor]) -> None:
+        """Write the means since the last time, over all processes."""
+        stacked = self.accelerator.reduce(torch.stack([*tallies.values(), self.stage.skipped]))
+        *sums, skipped = stacked.cpu().unbind()
+        numbers = means(dict(zip(tallies, sums)))
+        in_all, in_a_row = (skipped / self.share.processes).tolist()
+        numbers |= logs.throughput()
+        numbers["skipped"] = in_all
+        numbers["learning_rate"] = learning_rate(self.stage.config, self.step - 1)
+        logs.write(numbers, self._total())
+        if in_a_row >= self.config.max_skipped:
+            raise DivergedError(
+                f"loss or gradient was not finite in the last {in_a_row:.0f} steps (limit "
+                f"max_skipped = {self.config.max_skipped}): lower learning_rate, and go on from "
+                f"{self.folder / BEST}"
+            )
+
+    def _validate(self, logs: Logbook) -> None:
+        config = self.config.validation
+        if not self.held_out:
+            pairs = Pairs(self.config.data, 0, self.accelerator.device, held_out=True)
+            self.held_out = list(pairs.fixed(config.pairs, config.batch_size, self.share))
+        found = validate(
+            self.stage.network,
+            self.held_out,
+            self.stage.config.gcr.min_translation,
+            self.stage.objective.bf16,
+        )
+        self.metrics = as_degrees(found)
+        logs.write({f"validation/{k}": v for k, v in self.metrics.items()}, self._total())
+        areas = ", ".join(f"{100 * area:.1f}" for area in found.auc.values())
+        logs.say(
+            f"stage {self.index} step {self.step}: AUC@5/10/20 {areas} %, median rotation "
+            f"{self.metrics['median rotation']:.1f}, direction "
+            f"{self.metrics['median direction']:.1f} degrees, {found.pairs} pairs"
+        )
+        if found.auc[20] > self.best:
+            self.best = found.auc[20]
+            self._save_as(BEST)
+
+    def _save(self, at_end: bool) -> None:
+        self._save_as(LAST)
+        if at_end and self.accelerator.is_main_process:
+            shutil.copyfile(self.folder / LAST, self.folder / STAGE.format(self.index))
+
+    def _save_as(self, name: str) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        Checkpoint(
+            config=self.config,
+            stage=self.index,
+            step=self.step,
+            state=self.stage.state(),
+            best=self.best,
+            metrics=self.metrics,
+            random=_random(),
+        ).write(self.folder / name)
+
+    def _total(self) -> int:
+        """Steps of all stages that are done."""
+        return sum(stage.steps for stage in self.config.stages[: self.index]) + self.step
+
+
+def starting_parts(config: TrainingConfig) -> dict[str, Tensor]:
+    """Weights to start from, by the names of ``Objective.parts``.
+
+    Raises:
+        WeightsError: if there are none of that name, or they do not fit.
+    """
+    start = str(config.network.start)
+    if Path(start).suffix == ".pt":
+        return Checkpoint.read(Path(start)).state["average"]
+    network = GeLoc3r(config.network.model_config())
+    initialise_from(network, start)
+    return {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
+
+
+def _refuse_other_settings(wanted: TrainingConfig, found: TrainingConfig, path: Path) -> None:
+    """Raise a ConfigError unless a run may go on from a checkpoint."""
+    now, then = _flat(wanted.as_dict()), _flat(found.as_dict())
+    differing = [
+        f"{key} = {then.get(key)} and now {now.get(key)}"
+        for key in {**then, **now}
+        if then.get(key) != now.get(key)
+        and not (key.split(".")[0] in MAY_CHANGE or key == "data.workers")
+    ]
+    if differing:
+        raise ConfigError(
+            f"{path} was trained with {'; '.join(differing[:3])}: "
+            "name another folder for other settings, or take the same ones"
+        )
+
+
+def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted keys."""
+    if not isinstance(values, dict | list | tuple):
+        return {prefix: values}
+    items = values.items() if isinstance(values, dict) else enumerate(values)
+    flat: dict[str, Any] = {}
+    for key, value in items:
+        flat |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat
+
+
+def _random() -> dict[str, Any]:
+    """States of torch's generators, which decide initial values."""
+    return {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all()}
+
+
+def _set_random(states: Mapping[str, Any]) -> None:
+    if states:
+        torch.set_rng_state(states["cpu"])
+        if len(states["cuda"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all(states["cuda"])
