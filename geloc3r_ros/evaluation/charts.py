@@ -25,7 +25,7 @@ MOST_DEGREES = 30.0
 
 def plot_recall(runs: Mapping[str, Errors]) -> str:
     """Share of pairs (that moved) whose error is below a number of degrees, for every method."""
-    figure, axes = _axes(6.4, 3.6)
+    figure, axes = _axes(4.8, 3.0)
     for (name, e), colour, style in zip(runs.items(), COLOURS, STYLES, strict=False):
         sorted_errors = np.degrees(np.sort(e.pose[e.moved]))
         below = np.searchsorted(sorted_errors, MOST_DEGREES)
@@ -42,7 +42,7 @@ def plot_recall(runs: Mapping[str, Errors]) -> str:
 
 def plot_errors(e: Errors, seconds: Array | None) -> str:
     """Rotation and direction errors over time (seconds), or over the number of the pair."""
-    figure, axes = _axes(6.4, 3.0)
+    figure, axes = _axes(4.8, 2.6)
     x = e.index if seconds is None else seconds[e.index]
     for values, colour, marker, name in (
         (e.rotation, COLOURS[0], "o", "rotation"),
@@ -62,7 +62,7 @@ def plot_errors(e: Errors, seconds: Array | None) -> str:
 
 def plot_path(path: Path3d, estimated: Array) -> str:
     """The true and the (aligned) estimated path, in the plane in which the truth extends most."""
-    figure, axes = _axes(6.4, 4.2)
+    figure, axes = _axes(4.8, 3.6)
     truth = path.true[:, :3, 3]
     first, second = sorted(np.argsort(np.ptp(truth, axis=0))[1:])
     for points, colour, style, name in (
