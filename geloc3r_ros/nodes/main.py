@@ -38,8 +38,13 @@ def _run(arguments: list[str] | None) -> None:
     try:
         if node.autostart and node.trigger_configure() is TransitionCallbackReturn.SUCCESS:
             node.trigger_activate()
-        with contextlib.suppress(ExternalShutdownException):
-            executor.spin()
+        executor.spin()
+    except ExternalShutdownException:
+        pass
+    except Exception:
+        # A signal that comes while the executor prepares to wait breaks that, in other words.
+        if rclpy.ok():
+            raise
     finally:
         _ignore_signals()
         node.close()

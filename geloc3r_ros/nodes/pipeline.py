@@ -94,10 +94,10 @@ class Pipeline:
             return False
         if settings.max_update_rate:
             period, now = 1.0 / settings.max_update_rate, time.monotonic()
-            if now < self._due - RATE_TOLERANCE * period:
+            if now < self._due:
                 self._statistics.count("over rate")
                 return False
-            self._due = max(self._due, now - period) + period
+            self._due = max(self._due, now - RATE_TOLERANCE * period) + period
         return True
 
     def _process(self, images: ImageSet) -> None:
