@@ -60,19 +60,22 @@ class Scene:
     name: str = ""
 
     def clearance(self, points: Array) -> Array:
-        """Distance in metres from points (N, 3) to the nearest surface or inside, at least about.
+        """Distance in metres from points (N, 3) to the nearest surface, negative inside.
 
-        Inside a primitive it is negative. Exact for boxes, a lower bound for the other shapes.
+        Exact for boxes and cylinders, to first order for ellipsoids.
         """
         R = self.T_world_local[:, :3, :3]
         local = np.einsum("pji,npj->npi", R, points[:, None] - self.T_world_local[:, :3, 3])
         out = np.abs(local) - self.half_size
-        box = np.linalg.norm(np.maximum(out, 0), axis=2) + np.minimum(out.max(axis=2), 0)
-        axes = np.where((self.kind == SPHERE)[:, None], [1.0, 1, 1], [1.0, 1, 0])
-        radius = np.linalg.norm(local / self.half_size * axes, axis=2)
-        rounded = (radius - 1) * self.half_size[:, :2].min(axis=1)
-        barrel = np.maximum(rounded, out[:, :, 2])
-        distance = np.where(self.kind == BOX, box, np.where(self.kind == SPHERE, rounded, barrel))
+        barrel = self.kind == CYLINDER
+        radial = np.linalg.norm(local[..., :2], axis=2) - self.half_size[:, 0]
+        out[..., 0] = np.where(barrel, radial, out[..., 0])
+        out[..., 1] = np.where(barrel, -np.inf, out[..., 1])
+        distance = np.linalg.norm(np.maximum(out, 0), axis=2) + np.minimum(out.max(axis=2), 0)
+        reach = np.linalg.norm(local / self.half_size, axis=2)
+        slope = np.linalg.norm(local / self.half_size**2, axis=2)
+        ellipsoid = reach * (reach - 1) / np.maximum(slope, 1e-9)
+        distance = np.where(self.kind == SPHERE, ellipsoid, distance)
         return np.asarray(distance.min(axis=1))
 
 

@@ -41,7 +41,7 @@ def test_rooms_are_closed_and_streets_open(atlas):
     assert all(light.lamp for light in room.lights)
     assert room.T_world_local[:, 2, 3].max() < 4, "nothing above the ceiling"
     assert not street.lights[0].lamp
-    assert street.clearance(above)[0] > 50
+    assert street.clearance(above)[0] > 20
 
 
 def test_plants_grow_on_no_wall(atlas):

@@ -33,8 +33,16 @@ def test_clearance_by_hand():
     builder.box((0, 0, 0), (2, 2, 2), Material(0))
     builder.ellipsoid((10, 0, 0), (2, 2, 2), Material(0))
     builder.cylinder((0, 10, 0), 1.0, 4.0, Material(0))
-    points = np.array([[4.0, 5, 0], [0.5, 0, 0], [7, 0, 0], [0, 10, 5], [3, 10, 0]])
-    assert built(builder).clearance(points) == pytest.approx([5, -0.5, 2, 3, 2])
+    scene = built(builder)
+    points = np.array([[4.0, 5, 0], [0.5, 0, 0], [7, 0, 0], [0, 10, 5], [3, 10, 0], [4, 10, 6]])
+    assert scene.clearance(points) == pytest.approx([5, -0.5, 2, 3, 2, 5])
+
+
+def test_clearance_of_a_flat_ellipsoid_is_right_near_its_surface():
+    builder = SceneBuilder()
+    builder.ellipsoid((0, 0, 0), (4, 4, 0.4), Material(0))
+    points = np.array([[0.0, 0, 0.25], [2.05, 0, 0], [0, 0, 0.15]])
+    assert built(builder).clearance(points) == pytest.approx([0.05, 0.05, -0.05], abs=1e-6)
 
 
 def test_a_picture_is_stretched_once_over_each_face():
