@@ -13,6 +13,7 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
@@ -26,7 +27,17 @@ from geloc3r_training.data.datasets.files import read_depth_png, read_rgb
 from geloc3r_training.data.datasets.lenses import Lens
 from geloc3r_training.data.sample import DataError, Sample, Scale
 
-__all__ = ["Entry", "Frame", "Inspection", "Pair", "PosedDataset", "Problem", "View"]
+__all__ = [
+    "UNREADABLE",
+    "Entry",
+    "Frame",
+    "Inspection",
+    "Pair",
+    "PosedDataset",
+    "Problem",
+    "View",
+    "stack",
+]
 
 UNREADABLE = (
     OSError, EOFError, KeyError, IndexError, TypeError, ValueError, zlib.error, GeLoc3rError
@@ -132,6 +143,19 @@ class PosedDataset(ABC):
         """Return the frames of a scene whose numbers are sound; files are not opened."""
         return self.inspect(scene, files=False).frames
 
+    def frame(self, scene: str, name: str) -> Frame:
+        """Return one frame; of its scene no more is read than that takes.
+
+        Raises:
+            DataError: if there is no such frame, or it is broken.
+        """
+        try:
+            return _sound(_entries_by_name(self, scene)[name]())
+        except UNREADABLE as error:
+            raise DataError(
+                f"{self.name}/{scene}: no usable frame {name}: {_words(error)}"
+            ) from error
+
     def inspect(self, scene: str, *, files: bool = True) -> Inspection:
         """Check the numbers of all frames of a scene and, with ``files``, their images."""
         inspection = Inspection([], [])
@@ -179,11 +203,8 @@ class PosedDataset(ABC):
         Raises:
             DataError: if a frame is missing or broken, or sizes differ.
         """
-        frames = {frame.name: frame for frame in self.frames(scene)}
-        if missing := [name for name in names if name not in frames]:
-            raise DataError(f"{self.name}/{scene} has no usable frames {', '.join(missing)}")
-        source = f"{self.name}/{scene}/{'+'.join(names)}"
-        return stack([self.read(frames[name]) for name in names], self.scale, source)
+        views = [self.read(self.frame(scene, name)) for name in names]
+        return stack(views, self.scale, f"{self.name}/{scene}/{'+'.join(names)}")
 
     def _read_image(self, frame: Frame) -> npt.NDArray[np.uint8]:
         return read_rgb(frame.image)
@@ -203,6 +224,11 @@ class PosedDataset(ABC):
                 )
         if frame.depth is not None and not frame.depth.is_file():
             raise DataError(f"{frame.depth}: there is no such file")
+
+
+@lru_cache(maxsize=256)
+def _entries_by_name(dataset: PosedDataset, scene: str) -> dict[str, Callable[[], Frame]]:
+    return dict(dataset._entries(scene))
 
 
 def stack(views: Sequence[View], scale: Scale, source: str) -> Sample:

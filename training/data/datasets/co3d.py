@@ -114,7 +114,7 @@ class Co3d(PosedDataset):
         return np.where(np.isfinite(depth) & (depth > 0), depth, 0).astype(np.float32)
 
 
-def benchmark_pairs(dataset: Co3d, seed: int = 0, frames: int = 10) -> list[Pair]:
+def benchmark_pairs(dataset: PosedDataset, seed: int = 0, frames: int = 10) -> list[Pair]:
     """Draw ``frames`` frames of every sequence and take all pairs of them: 45 for 10.
 
     The published numbers come from an unseeded draw. Report seeds 0, 1 and 2 and their spread; a

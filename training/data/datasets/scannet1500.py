@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import cv2
@@ -77,6 +77,7 @@ def _frame(folder: Path, name: str, K: npt.NDArray) -> Frame:
     )
 
 
+@cache
 def _arrays(path: Path) -> dict[str, npt.NDArray]:
     try:
         with np.load(path, allow_pickle=False) as file:

@@ -1,0 +1,167 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The ``geloc3r-data`` command: looking at datasets and preparing them for training."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from geloc3r_ros.errors import ConfigError, GeLoc3rError
+from geloc3r_ros.geometry import rotation_angle
+from geloc3r_training.data.benchmark_pairs import export_pairs
+from geloc3r_training.data.datasets import DATASETS, Problem, open_dataset
+from geloc3r_training.data.datasets.co3d import Co3d, benchmark_pairs
+from geloc3r_training.data.pair_pictures import contact_sheet
+from geloc3r_training.data.pair_selection import PairConfig
+from geloc3r_training.data.preparation import example_pairs, inspect_all, look_at, prepare
+from geloc3r_training.typed_yaml import fill, read_yaml
+
+__all__ = ["app", "main"]
+
+out = Console(highlight=False, markup=False, soft_wrap=True)
+app = typer.Typer(
+    help="Datasets of posed images: look at them, and prepare them for training.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+MOST_LISTED = 20
+"""Problems that are printed; all of them are written to the file."""
+
+Root = Annotated[Path, typer.Argument(metavar="PATH", help="Folder of a dataset.")]
+Name = Annotated[
+    str | None, typer.Option("--dataset", help=f"One of {', '.join(DATASETS)}; else recognised.")
+]
+Split = Annotated[str | None, typer.Option(help="Split; the first of the dataset by default.")]
+Problems = Annotated[Path | None, typer.Option(help="File for all problems, JSON.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes.")]
+
+
+@app.command()
+def check(
+    root: Root,
+    dataset: Name = None,
+    split: Split = None,
+    scenes: Annotated[int, typer.Option(min=1, help="Scenes looked at, evenly.")] = 20,
+    pairs: Annotated[int, typer.Option(min=1, help="Pairs on the contact sheet.")] = 6,
+    sheet: Annotated[Path, typer.Option(help="Picture to write.")] = Path("contact_sheet.png"),
+    problems: Problems = None,
+    workers: Workers = 1,
+) -> None:
+    """Recognise a dataset, count it, list what is broken, and draw pairs of it.
+
+    On the sheet, points must lie on the same things in both views, on their epipolar lines, and
+    the third picture (the first carried into the second through depth) must look like the second.
+    """
+    opened = open_dataset(root, dataset, split)
+    names = opened.scenes()
+    places = np.unique(np.linspace(0, len(names) - 1, min(scenes, len(names))).astype(int))
+    looked = [names[i] for i in places] if names else []
+    inspections = inspect_all(opened, looked, workers, out)
+    sights = look_at(opened, example_pairs(opened, looked, pairs), (288, 384))
+    found = [problem for inspection in inspections for problem in inspection.problems]
+    benchmark = opened.pairs()
+    table = Table.grid(padding=(0, 2))
+    table.add_row("dataset", opened.name)
+    table.add_row("split", opened.split)
+    table.add_row("scale", opened.scale.value)
+    table.add_row("depth", "yes" if opened.has_depth else "none")
+    table.add_row("scenes", f"{len(names)}, {len(looked)} of them looked at")
+    table.add_row("frames", f"{sum(len(i.frames) for i in inspections)} usable there")
+    table.add_row("problems", str(len(found)))
+    table.add_row("pairs", "to be selected" if benchmark is None else f"{len(benchmark)} fixed")
+    out.print(table)
+    _list_problems(found, problems)
+    if not sights:
+        raise ConfigError(f"{root}: not one pair of the split {opened.split!r} can be read")
+    cv2.imwrite(str(sheet), contact_sheet([sight.sample for sight in sights])[..., ::-1])
+    for pair, sample in sights:
+        T_a_b = sample.T_a_b(0, 1)
+        out.print(
+            f"{pair.scene}: {pair.a} to {pair.b}: rotation "
+            f"{np.degrees(rotation_angle(T_a_b[:3, :3])):.1f} degrees, "
+            f"translation {np.array2string(T_a_b[:3, 3], precision=3)}"
+        )
+    out.print(f"contact sheet: {sheet}")
+
+
+@app.command("prepare")
+def prepare_pairs(
+    root: Root,
+    cache: Annotated[Path, typer.Option(help="Folder for the selected pairs.")],
+    dataset: Name = None,
+    split: Split = None,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML with settings of the selection.")
+    ] = None,
+    problems: Problems = None,
+    workers: Workers = 1,
+) -> None:
+    """Select pairs by measured covisibility. Stopped, it goes on where it was."""
+    opened = open_dataset(root, dataset, split)
+    settings = fill(PairConfig, read_yaml(config), str(config)) if config else PairConfig()
+    prepared = prepare(opened, settings, cache, workers, out)
+    count = sum(len(pairs.names) for pairs in prepared)
+    empty = sum(not pairs.names for pairs in prepared)
+    out.print(f"{opened.name}: {count} pairs of {len(prepared)} scenes, {empty} without any")
+    _list_problems([problem for pairs in prepared for problem in pairs.problems], problems)
+    if not count:
+        raise ConfigError(f"{root}: no pair fits; look at the problems and the settings")
+
+
+@app.command()
+def pairs(
+    root: Root,
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")],
+    dataset: Name = None,
+    split: Split = None,
+    seed: Annotated[int, typer.Option(help="Of CO3Dv2's draw; report 0, 1 and 2.")] = 0,
+    problems: Problems = None,
+) -> None:
+    """Write a benchmark as OUT/pairs.json with its cut images, for `geloc3r eval pairs`."""
+    opened = open_dataset(root, dataset, split)
+    drawn = isinstance(opened, Co3d) and opened.split == "test"
+    listed = benchmark_pairs(opened, seed) if drawn else opened.pairs()
+    if listed is None:
+        raise ConfigError(f"{opened.name}, split {opened.split!r}, has no pairs of a benchmark")
+    output.mkdir(parents=True, exist_ok=True)
+    name = f"{opened.name}, seed {seed}" if drawn else opened.name
+    count, found = export_pairs(opened, listed, output, name, out)
+    out.print(f"{output}/pairs.json: {count} pairs of {opened.name}, {len(found)} left out")
+    _list_problems(found, problems)
+
+
+def _list_problems(found: Sequence[Problem], path: Path | None) -> None:
+    for problem in found[:MOST_LISTED]:
+        place = "/".join(part for part in (problem.scene, problem.frame) if part)
+        out.print(f"  {place}: {problem.message}")
+    if len(found) > MOST_LISTED:
+        out.print(f"  and {len(found) - MOST_LISTED} more; --problems writes all")
+    if path is not None:
+        path.write_text(json.dumps([p._asdict() for p in found], indent=1), encoding="utf-8")
+
+
+def main() -> None:
+    """Run the command; errors the user can mend end it with a message and exit code 1."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    try:
+        app()
+    except GeLoc3rError as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Pairs of real datasets, mixed: a batch is a function of (seed, stage, step), as in pairs.py.
+
+YAML says which datasets, where they are, and how many pairs of an epoch come from each:
+
+    parts:
+      - {dataset: co3d, root: /data/co3d, pairs: 50000}
+      - {dataset: scannetpp, root: /data/scannetpp, pairs: 25000}
+    cache: /data/pairs
+
+Their pairs must have been selected before, by ``geloc3r-data prepare`` with the same settings.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from geloc3r_ros.errors import ConfigError
+from geloc3r_training.config import StageConfig
+from geloc3r_training.data.colours import jitter
+from geloc3r_training.data.crops import crop
+from geloc3r_training.data.datasets import Pair, PosedDataset, open_dataset
+from geloc3r_training.data.datasets.base import View
+from geloc3r_training.data.pair_selection import PairConfig, load_pairs
+from geloc3r_training.data.sample import DataError
+from geloc3r_training.pairs import PairBatch, Share
+from geloc3r_training.typed_yaml import Range
+
+__all__ = ["Mixture", "MixtureConfig", "PartConfig"]
+
+log = logging.getLogger(__name__)
+
+REDRAWS = 20
+"""Pairs that are tried in place of one whose files turn out to be damaged."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartConfig:
+    """A dataset of a mixture."""
+
+    dataset: str
+    """Its name, as in docs/datasets.md."""
+    root: str
+    """Its folder."""
+    pairs: Annotated[int, Range(1)]
+    """How many pairs of an epoch are of it, on average: how often it is drawn."""
+    split: str | None = None
+    """Its split; the first it has where left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixtureConfig:
+    """Real pairs and how they are cut and coloured."""
+
+    parts: tuple[PartConfig, ...]
+    """The datasets."""
+    cache: str
+    """Folder of the selected pairs."""
+    sizes: tuple[tuple[int, int], ...] = (
+        (384, 512),
+        (336, 512),
+        (288, 512),
+        (256, 512),
+        (160, 512),
+    )
+    """Heights and widths of images, landscape; a batch has one, turned for portrait views."""
+    zoom: Annotated[float, Range(1.0, 4.0)] = 1.3
+    """Largest factor by which the part that is cut is smaller than it could be."""
+    colour: Annotated[float, Range(0.0, 1.0)] = 1.0
+    """Strength of the change of colours."""
+    selection: PairConfig = field(default_factory=PairConfig)
+    """What was asked of ``geloc3r-data prepare``."""
+    workers: Annotated[int, Range(0)] = 2
+    """Processes that read pairs; 0 reads them in the training process."""
+
+    def __post_init__(self) -> None:
+        if not self.parts or not self.sizes:
+            raise ConfigError("a mixture needs at least one part and one of sizes")
+        if tall := [size for size in self.sizes if size[0] > size[1]]:
+            raise ConfigError(f"sizes holds {list(tall[0])}; write landscape, [height, width]")
+
+
+class _Draw(NamedTuple):
+    """What a worker reads: pairs (part, number), from the ``first`` of a batch, and their cut."""
+
+    pairs: tuple[tuple[int, int], ...]
+    first: int
+    portrait: bool
+    size: tuple[int, int]
+    seed: tuple[int, ...]
+
+
+class _Part:
+    """A dataset with its selected pairs, by orientation."""
+
+    def __init__(self, config: PartConfig, selection: PairConfig, cache: Path) -> None:
+        self.dataset: PosedDataset = open_dataset(Path(config.root), config.dataset, config.split)
+        self.weight = config.pairs
+        found = [
+            pairs
+            for scene in self.dataset.scenes()
+            if (pairs := load_pairs(self.dataset, scene, selection, cache)) is not None
+        ]
+        self.pairs = [Pair(scene.scene, a, b) for scene in found for a, b in scene.names]
+        if not self.pairs:
+            raise DataError(
+                f"{cache} has no pairs of {config.dataset} with these settings; "
+                f"run: geloc3r-data prepare {config.root} --cache {cache}"
+            )
+        self.covisibility = np.concatenate([scene.covisibility for scene in found]).min(axis=1)
+        portrait = np.concatenate([scene.portrait for scene in found])
+        self.of_orientation = {flag: np.flatnonzero(portrait == flag) for flag in (False, True)}
+
+
+class Mixture:
+    """The pairs of a training.
+
+    Args:
+        config: which datasets.
+        seed: of the training.
+
+    Raises:
+        DataError: if a dataset or its selected pairs are not there.
+    """
+
+    def __init__(self, config: MixtureConfig, seed: int) -> None:
+        self.config, self.seed = config, seed
+        cache = Path(config.cache)
+        self.parts = [_Part(part, config.selection, cache) for part in config.parts]
+        shares = [
+            [part.weight * len(part.of_orientation[flag]) / len(part.pairs) for part in self.parts]
+            for flag in (False, True)
+        ]
+        self._weights = np.array(shares) / np.sum(shares)  # (orientation, part)
+
+    def __len__(self) -> int:
+        """Pairs of an epoch."""
+        return sum(part.weight for part in self.parts)
+
+    def of_stage(
+        self, stage: int, config: StageConfig, start: int, share: Share
+    ) -> Iterator[PairBatch]:
+        """The batches of a stage from step ``start`` on, without end; each is this process's."""
+        own = config.batch_size // share.processes
+        draws = (
+            self._draw((self.seed, stage, step), config.batch_size, share.rank * own, own)
+            for step in itertools.count(start)
+        )
+        return iter(
+            DataLoader(
+                _Reader(self),
+                batch_size=None,
+                sampler=draws,
+                num_workers=self.config.workers,
+                generator=torch.Generator(),
+            )
+        )
+
+    def _draw(self, seed: tuple[int, ...], count: int, first: int, own: int) -> _Draw:
+        """Draw a whole batch, and keep the own part of it."""
+        rng = np.random.default_rng(seed)
+        portrait = bool(rng.random() < self._weights[1].sum())
+        weights = self._weights[int(portrait)]
+        height, width = self.config.sizes[int(rng.integers(len(self.config.sizes)))]
+        parts = rng.choice(len(self.parts), count, p=weights / weights.sum())
+        pairs = [(int(part), self._number(int(part), portrait, rng)) for part in parts]
+        size = (width, height) if portrait else (height, width)
+        return _Draw(tuple(pairs[first : first + own]), first, portrait, size, seed)
+
+    def _number(self, part: int, portrait: bool, rng: np.random.Generator) -> int:
+        return int(rng.choice(self.parts[part].of_orientation[portrait]))
+
+    def read(self, draw: _Draw) -> PairBatch:
+        """Read, cut and colour the pairs of a draw."""
+        rows = [self._read_pair(*pair, draw, i) for i, pair in enumerate(draw.pairs, draw.first)]
+        views = [view for pair, _, _ in rows for view in pair]
+        depths = [np.zeros(draw.size) if v.depth is None else v.depth for v in views]
+        images = np.stack([view.image for view in views]).transpose(0, 3, 1, 2)
+        T = torch.from_numpy(np.stack([view.T_world_camera for view in views])).unflatten(
+            0, (-1, 2)
+        )
+        return PairBatch(
+            images=torch.from_numpy(np.ascontiguousarray(images)).unflatten(0, (-1, 2)),
+            depth=torch.from_numpy(np.stack(depths)).float().unflatten(0, (-1, 2)),
+            K=torch.from_numpy(np.stack([v.K for v in views])).float().unflatten(0, (-1, 2)),
+            T_world_camera=T,
+            T_2_1=(torch.linalg.inv(T[:, 1]) @ T[:, 0]).float(),
+            covisibility=torch.tensor([share for _, share, _ in rows]),
+            ids=tuple(number for _, _, number in rows),
+        )
+
+    def _read_pair(
+        self, part: int, number: int, draw: _Draw, place: int
+    ) -> tuple[list[View], float, int]:
+        """Two cut views, their covisibility and id; another pair where files are damaged.
+
+        What is random depends on the pair's place in the whole batch, not on who reads it.
+        """
+        chosen, rng = self.parts[part], np.random.default_rng([*draw.seed, place + 1])
+        for _ in range(REDRAWS):
+            scene, *names = chosen.pairs[number]
+            try:
+                frames = [chosen.dataset.frame(scene, name) for name in names]
+                zoom = rng.uniform(1.0, self.config.zoom)
+                views = [crop(chosen.dataset.read(f), draw.size, zoom) for f in frames]
+                break
+            except DataError as error:
+                log.warning("another pair is taken: %s", error)
+                number = self._number(part, draw.portrait, rng)
+        else:
+            raise DataError(f"{chosen.dataset.root}: {REDRAWS} pairs in a row are damaged")
+        images = jitter(np.stack([view.image for view in views]), self.config.colour, rng)
+        views = [view._replace(image=image) for view, image in zip(views, images, strict=True)]
+        if rng.random() < 0.5:
+            views.reverse()
+        before = sum(len(other.pairs) for other in self.parts[:part])
+        return views, float(chosen.covisibility[number]), before + number
+
+
+class _Reader(Dataset[PairBatch]):
+    """What a worker does with a draw."""
+
+    def __init__(self, mixture: Mixture) -> None:
+        self.mixture = mixture
+
+    def __getitem__(self, draw: _Draw) -> PairBatch:
+        return self.mixture.read(draw)
