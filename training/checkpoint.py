@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from geloc3r_ros.errors import WeightsError
+from geloc3r_ros.errors import ConfigError, WeightsError
 from geloc3r_training.config import TrainingConfig
 
 __all__ = ["Checkpoint", "pack", "unpack"]
@@ -61,12 +61,14 @@ class Checkpoint:
         """
         try:
             values = torch.load(path, map_location="cpu", weights_only=True)
-            values["config"] = TrainingConfig.from_dict(values["config"], str(path))
-            return cls(**values)
-        except WeightsError:
+            settings = values.pop("config")
+            found = cls(config=TrainingConfig.from_dict(settings, str(path)), **values)
+        except ConfigError:
             raise
-        except (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError) as error:
-            raise WeightsError(f"{path} is no checkpoint of this trainer: {error}") from error
+        except Exception as error:  # a damaged pickle may raise anything
+            reason = str(error).partition("\n")[0]
+            raise WeightsError(f"{path} is no checkpoint of this trainer: {reason}") from error
+        return found
 
 
 def pack(checkpoint: Checkpoint, folder: Path) -> list[Path]:

@@ -262,8 +262,9 @@ def _on_meta(config: ModelConfig) -> GeLoc3r:
 
 
 def _in_precision(tensors: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Copy tensors: those of a file lie at odd addresses, where a CPU rounds sums otherwise."""
     return {
-        name: tensor.to(torch.float32 if name.startswith(POSE_HEAD) else dtype)
+        name: tensor.to(torch.float32 if name.startswith(POSE_HEAD) else dtype, copy=True)
         for name, tensor in tensors.items()
     }
 

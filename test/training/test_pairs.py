@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""A batch is a function of seed and step, however it is made and shared."""
+
+import pytest
+import torch
+
+from geloc3r_training.data.covisibility import covisibility
+from geloc3r_training.gcr.se3 import inverse
+from geloc3r_training.pairs import Pairs, Share
+
+CPU = torch.device("cpu")
+FIELDS = ("images", "depth", "K", "T_world_camera", "T_2_1", "covisibility")
+
+
+@pytest.fixture(scope="module")
+def config(toy):
+    return toy("data.views=3", "data.pairs_per_scene=2", "data.sizes=[[48, 64], [64, 48]]")
+
+
+@pytest.fixture(scope="module")
+def pairs(config):
+    return Pairs(config.data, config.seed, CPU)
+
+
+def equal(a, b):
+    return a.ids == b.ids and all(torch.equal(getattr(a, f), getattr(b, f)) for f in FIELDS)
+
+
+def test_a_later_start_gives_the_same_batches(pairs, config):
+    stream = pairs.of_stage(0, config.stages[0], 0, Share())
+    next(stream)
+    second = next(stream)
+    assert equal(second, next(pairs.of_stage(0, config.stages[0], 1, Share())))
+    assert not equal(second, next(pairs.of_stage(1, config.stages[0], 1, Share())))
+
+
+def test_processes_share_a_batch(pairs, config):
+    whole = next(pairs.of_stage(0, config.stages[0], 3, Share()))
+    halves = [next(pairs.of_stage(0, config.stages[0], 3, Share(rank, 2))) for rank in (0, 1)]
+    assert whole.ids == halves[0].ids + halves[1].ids
+    assert len(whole) == config.stages[0].batch_size
+    assert torch.equal(whole.T_2_1, torch.cat([half.T_2_1 for half in halves]))
+    # A batch of noise and JPEG is computed together: bytes may differ by one.
+    images = torch.cat([half.images for half in halves]).int()
+    assert (whole.images.int() - images).abs().max() <= 1
+
+
+def test_workers_change_nothing(config, toy, pairs):
+    others = Pairs(
+        toy(
+            "data.workers=2",
+            "data.views=3",
+            "data.pairs_per_scene=2",
+            "data.sizes=[[48, 64], [64, 48]]",
+        ).data,
+        config.seed,
+        CPU,
+    )
+    alone = pairs.of_stage(0, config.stages[0], 0, Share())
+    helped = others.of_stage(0, config.stages[0], 0, Share())
+    assert all(equal(next(alone), next(helped)) for _ in range(3))
+
+
+def test_pairs_are_covisible_and_their_poses_true(pairs, config):
+    batch = next(pairs.of_stage(0, config.stages[0], 5, Share()))
+    T_2_1 = inverse(batch.T_world_camera[:, 1]) @ batch.T_world_camera[:, 0]
+    assert torch.allclose(batch.T_2_1.double(), T_2_1, atol=1e-6)
+    both = covisibility(batch.depth, batch.K, batch.T_world_camera)
+    lesser = torch.minimum(both[:, 0, 1], both[:, 1, 0])
+    assert torch.allclose(batch.covisibility, lesser, atol=1e-6)
+    assert batch.covisibility.min() > 0.1
+    assert batch.images.dtype == torch.uint8
+    low, high = (view.aminmax() for view in batch.views())
+    assert min(low.min, high.min) >= -1
+    assert max(low.max, high.max) <= 1
+
+
+def test_held_out_pairs_are_fixed_and_shared(config):
+    held_out = Pairs(config.data, 0, CPU, held_out=True)
+    batches = list(held_out.fixed(6, 4, Share()))
+    assert [len(batch) for batch in batches] == [4, 2]
+    parts = [batch for rank in (0, 1) for batch in held_out.fixed(6, 4, Share(rank, 2))]
+    assert [batch.ids for batch in parts] == [batch.ids for batch in batches]
+    training = next(Pairs(config.data, 0, CPU).fixed(6, 4, Share()))
+    assert not torch.equal(training.T_2_1, batches[0].T_2_1)
+
+
+def test_a_wall_aside_has_moved(wall):
+    assert wall.moved(0.25).tolist() == [True]  # 0.5 m over a depth of 2 m
+    assert wall.moved(0.26).tolist() == [False]

@@ -1,0 +1,155 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command from nothing to weights that the estimator runs."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from typer.testing import CliRunner
+
+from geloc3r_ros.cli import app as geloc3r
+from geloc3r_ros.errors import GeLoc3rError, WeightsError
+from geloc3r_ros.inference.backends.torch import TorchBackend
+from geloc3r_ros.model import EncodedView, GeLoc3r, load_weights, read_info
+from geloc3r_training.checkpoint import SHARD_BYTES, Checkpoint
+from geloc3r_training.train import app
+
+SHORT = [
+    "data.workers=0",
+    "validation.pairs=4",
+    "stages.0.steps=4",
+    "stages.1.steps=2",
+    "stages.2.steps=2",
+    *(f"stages.{i}.batch_size=2" for i in range(3)),
+]
+
+
+def call(command, *arguments):
+    result = CliRunner().invoke(command, [str(a) for a in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, smoke):
+    folder = tmp_path_factory.mktemp("runs") / "smoke"
+    assert "complete" in call(app, "run", smoke, folder, *SHORT, "--cpu")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def weights(folder):
+    path = folder / "tiny.safetensors"
+    call(app, "export", folder / "last.pt", path)
+    return path
+
+
+def test_a_training_leaves_checkpoints_and_logs(folder):
+    names = {path.name for path in folder.iterdir()}
+    assert names >= {"last.pt", "best.pt", "stage0.pt", "stage1.pt", "stage2.pt", "tensorboard"}
+    assert not any(name.endswith(".partial") for name in names)
+
+
+def test_weights_hold_the_network_alone_and_say_how_they_came_about(weights, folder):
+    network, info = load_weights(weights)
+    assert info.trained
+    assert info.name == "smoke"
+    assert info.recipe["settings"]["stages"][2]["objective"] == "consistency"
+    assert info.recipe["validation"]["pairs"] + info.recipe["validation"]["still pairs"] == 4
+    average = Checkpoint.read(folder / "last.pt").state["average"]
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, average[f"network.{name}"])
+
+
+def test_the_estimator_runs_the_trained_head_bit_for_bit(weights, folder):
+    checkpoint = Checkpoint.read(folder / "last.pt")
+    trained = GeLoc3r(checkpoint.config.network.model_config())
+    trained.load_state_dict(
+        {
+            name.removeprefix("network."): tensor
+            for name, tensor in checkpoint.state["average"].items()
+            if name.startswith("network.")
+        }
+    )
+    rng = np.random.default_rng(0)
+    images = [rng.integers(256, size=(48, 64, 3), dtype=np.uint8) for _ in range(2)]
+    backend = TorchBackend(str(weights), "cpu", "fp32")
+    views = backend.encode(images)
+    raw_2_1, raw_1_2 = backend.decode(views[0], views[1:])
+    batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 127.5 - 1.0
+    with torch.no_grad():
+        tokens, grid = trained.encode(batch)
+        expected = trained.decode(*(EncodedView(view[None], grid) for view in tokens))
+    assert np.array_equal(raw_2_1, expected[0].numpy())
+    assert np.array_equal(raw_1_2, expected[1].numpy())
+
+
+def test_geloc3r_takes_the_weights(weights, tmp_path):
+    assert "consistency" in call(geloc3r, "info", weights)
+    import cv2
+
+    paths = [tmp_path / f"{name}.png" for name in "ab"]
+    for seed, path in enumerate(paths):
+        noise = np.random.default_rng(seed).integers(256, size=(48, 64, 3), dtype=np.uint8)
+        cv2.imwrite(str(path), noise)
+    assert "rotation" in call(geloc3r, "pose", *paths, "--weights", weights)
+
+
+def test_half_precision_export(folder, tmp_path):
+    call(app, "export", folder / "last.pt", tmp_path / "half.safetensors", "--dtype", "float16")
+    assert read_info(tmp_path / "half.safetensors").dtype == "float16"
+
+
+def test_a_packed_checkpoint_goes_on_elsewhere(folder, tmp_path, smoke):
+    parts, other = tmp_path / "parts", tmp_path / "other"
+    call(app, "pack", folder / "stage1.pt", parts)
+    assert all(file.stat().st_size <= SHARD_BYTES for file in parts.iterdir())
+    call(app, "unpack", parts, other)
+    before, after = (Checkpoint.read(p) for p in (folder / "stage1.pt", other / "last.pt"))
+    assert (after.stage, after.step, after.config) == (before.stage, before.step, before.config)
+    for name, tensor in before.state["average"].items():
+        assert torch.equal(tensor.half().float(), after.state["average"][name])
+    assert "complete" in call(app, "run", smoke, other, *SHORT, "--cpu")
+    with pytest.raises(GeLoc3rError, match=r"last.pt exists"):
+        call(app, "unpack", parts, other)
+    (parts / "weights-000.part").write_bytes(b"short")
+    with pytest.raises(WeightsError, match="a part is missing or damaged"):
+        call(app, "unpack", parts, tmp_path / "third")
+
+
+def test_show_prints_settings_that_can_be_read_again(smoke, tmp_path):
+    text = call(app, "show", smoke, "seed=5")
+    assert yaml.safe_load(text)["seed"] == 5
+    again = tmp_path / "again.yaml"
+    again.write_text(text)
+    assert call(app, "show", again) == text
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_was_learnt(tmp_path, smoke):
+    command = [sys.executable, "-m", "geloc3r_training.train", "run", "--cpu"]
+    changes = ["stages.0.steps=100000", "checkpoint_every=2", "data.workers=1"]
+    process = subprocess.Popen(
+        [*command, str(smoke), str(tmp_path / "run"), *changes],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "run" / "last.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert "stopped by SIGINT" in output
+    assert "Traceback" not in output
+    step = Checkpoint.read(tmp_path / "run" / "last.pt").step
+    assert f"step {step} of stage 0 is kept" in " ".join(output.split())

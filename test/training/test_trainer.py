@@ -1,0 +1,143 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whole trainings of a few steps: going on, sharing, stopping, failing, learning."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+from accelerate import Accelerator
+from rich.console import Console
+
+from geloc3r_ros.errors import ConfigError, WeightsError
+from geloc3r_training.checkpoint import Checkpoint
+from geloc3r_training.trainer import DivergedError, Trainer
+
+SHORT = [
+    "stages.0.steps=3",
+    "stages.1.steps=2",
+    "stages.2.steps=3",
+    "stages.2.gcr.warm_up_steps=0",
+    "stages.2.gcr.ramp_steps=1",
+    *(f"stages.{i}.batch_size=2" for i in range(3)),
+]
+
+
+@pytest.fixture
+def trainer(tmp_path, toy):
+    def make(name, *changes, overfit=False):
+        return Trainer(
+            toy(*changes),
+            tmp_path / name,
+            Accelerator(cpu=True),
+            Console(quiet=True),
+            overfit=overfit,
+        )
+
+    return make
+
+
+def assert_equal(a, b, where=""):
+    """Equal to the last bit, at all levels."""
+    assert type(a) is type(b), where
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for key in a:
+            assert_equal(a[key], b[key], f"{where}.{key}")
+    elif isinstance(a, list | tuple):
+        for i, (x, y) in enumerate(zip(a, b, strict=True)):
+            assert_equal(x, y, f"{where}.{i}")
+    else:
+        assert a == b or a != a, where  # NaN where no pair was still
+
+
+def test_stopping_and_going_on_changes_no_bit(tmp_path, trainer):
+    assert trainer("unbroken", *SHORT).run()
+    stops = 0
+    while not trainer("broken", *SHORT).run(minutes=0):
+        stops += 1
+    assert stops == 7  # after each of 8 steps but the last
+    one, other = (Checkpoint.read(tmp_path / n / "last.pt") for n in ("unbroken", "broken"))
+    assert (one.stage, one.step) == (2, 3)
+    assert_equal(vars(one), vars(other))
+
+
+def test_a_folder_belongs_to_its_settings(trainer):
+    trainer("mine", *SHORT).run(minutes=0)
+    trainer("mine", *SHORT, "log_every=7", "data.workers=1")
+    with pytest.raises(ConfigError, match=r"stages.0.learning_rate = 0.001 and now 0.002"):
+        trainer("mine", *SHORT, "stages.0.learning_rate=2e-3")
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path, trainer):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "last.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(WeightsError, match=r"last.pt is no checkpoint"):
+        trainer("mine")
+
+
+def test_a_training_starts_from_another(tmp_path, trainer):
+    trainer("first", *SHORT, "stages.0.steps=1").run(minutes=0)
+    kept = Checkpoint.read(tmp_path / "first" / "stage0.pt").state["average"]
+    start = f"network.start={tmp_path / 'first' / 'stage0.pt'}"
+    second = trainer("second", *SHORT, start)
+    assert_equal(dict(second.stage.objective.parts.state_dict()), dict(kept))
+
+
+def test_training_that_diverges_stops(trainer):
+    with pytest.raises(DivergedError, match=r"last 3 steps .*lower learning_rate"):
+        trainer(
+            "wild",
+            "stages.0.learning_rate=1e30",
+            "stages.0.warm_up_steps=0",
+            "stages.0.batch_size=2",
+            "clip_norm=1e30",
+            "max_skipped=3",
+            "log_every=1",
+        ).run()
+
+
+def test_one_batch_is_learnt_by_heart(trainer):
+    steps = ["stages.0.steps=120", "stages.1.steps=1", "stages.2.steps=1"]
+    fast = ["stages.0.learning_rate=3e-3", "stages.0.batch_size=4"]
+    training = trainer("overfit", *steps, *fast, overfit=True)
+    batch = next(training.pairs.of_stage(0, training.stage.config, 0, training.share))
+    objective = training.stage.objective
+    before = objective(batch, 0).terms
+    training.run()
+    after = objective(batch, 0).terms
+    assert after["attention"] < 0.3 * before["attention"]
+    assert after["pose"] < 0.3 * before["pose"]
+
+
+@pytest.mark.slow
+def test_two_processes_do_what_one_does(tmp_path, trainer, smoke):
+    changes = [
+        "data.workers=0",
+        "data.sizes=[[48, 64]]",
+        "validation.pairs=4",
+        "stages.2.gcr.warm_up_steps=0",
+        "log_every=1",
+        *(f"stages.{i}.steps=2" for i in range(3)),
+        *(f"stages.{i}.batch_size=4" for i in range(3)),
+    ]
+    command = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--rdzv-backend=c10d"]
+    command += ["--rdzv-endpoint=localhost:0", "-m", "geloc3r_training.train", "run", "--cpu"]
+    run = subprocess.run(
+        [sys.executable, *command, str(smoke), str(tmp_path / "two"), *changes],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    trainer("one", *changes).run()
+    one, two = (Checkpoint.read(tmp_path / n / "last.pt") for n in ("one", "two"))
+    assert one.step == two.step == 2
+    for name, tensor in one.state["parts"].items():
+        assert torch.allclose(tensor, two.state["parts"][name], atol=2e-4), name
+    assert one.metrics["pairs"] == two.metrics["pairs"]
