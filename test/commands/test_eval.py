@@ -1,0 +1,109 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""``geloc3r eval`` as a user meets it."""
+
+import json
+import shutil
+
+import cv2
+import pytest
+from typer.testing import CliRunner
+
+from geloc3r_ros.cli import app
+from geloc3r_ros.demo.recording import stereo_pairs, truth, write_recording
+from geloc3r_ros.errors import ConfigError
+from geloc3r_ros.evaluation.predictions import PredictionFile
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(app, ["eval", *map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def benchmark(tmp_path_factory):
+    """Three stereo pairs of the demo as a pairs.json; the last has a damaged picture."""
+    folder = tmp_path_factory.mktemp("benchmark")
+    calibration = write_recording(folder / "bag")
+    (T_a_b, *_) = truth(folder / "bag").values()
+    entries = []
+    for left, right in stereo_pairs()[:3]:
+        for source, camera in ((left, calibration.left), (right, calibration.right)):
+            picture = cv2.undistort(cv2.imread(str(source)), camera.K, camera.D)
+            cv2.imwrite(str(folder / f"{source.stem}.png"), picture)
+        entries.append(
+            {
+                "images": [f"{left.stem}.png", f"{right.stem}.png"],
+                "K": [calibration.left.K.tolist(), calibration.right.K.tolist()],
+                "T_a_b": T_a_b.tolist(),
+                "overlap": 0.9,
+            }
+        )
+    (folder / entries[-1]["images"][1]).write_bytes(b"no picture")
+    (folder / "pairs.json").write_text(json.dumps({"name": "boards", "pairs": entries}))
+    return folder / "pairs.json"
+
+
+def test_pairs_with_two_methods(benchmark, tmp_path):
+    out = tmp_path / "out"
+    text = run("pairs", benchmark, "--method", "sift", "--method", "geloc3r", "--out", out)
+    assert "boards" in text
+    assert "UNTRAINED" in text
+    assert "sign of the translation is not" in text
+    results = json.loads((out / "metrics.json").read_text())
+    sift = results["methods"]["sift"]
+    assert (sift["pairs"], sift["failures"]) == (3, 1)
+    assert results["methods"]["geloc3r"]["failures"] == 1
+    assert sift["breakdown"]["overlap"][0]["pairs"] == 3
+    page = (out / "report.html").read_text()
+    assert "best pair" in page
+    lines = (out / "sift" / "errors.csv").read_text().splitlines()
+    assert len(lines) == 4
+    assert "inf" in lines[3]
+    assert "is no image" in lines[3]
+
+    text = run("compare", out / "sift", out / "geloc3r")
+    assert "3 pairs that both have" in text
+    assert "AUC@20" in text
+    with pytest.raises(ConfigError, match="name the run of one method"):
+        run("compare", out, out)
+
+
+def test_the_same_command_goes_on(benchmark, tmp_path, monkeypatch):
+    add = PredictionFile.add
+
+    def interrupted_after_one(self, prediction):
+        if self.done:
+            raise KeyboardInterrupt
+        add(self, prediction)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PredictionFile, "add", interrupted_after_one)
+        text = run("pairs", benchmark, "--method", "orb", "--out", tmp_path / "out", code=130)
+    assert "the same command goes on" in text.replace("\n", " ")
+    run("pairs", benchmark, "--method", "orb", "--out", tmp_path / "out")
+    lines = (tmp_path / "out" / "orb" / "predictions.jsonl").read_text().splitlines()
+    assert len(lines) == 4
+
+
+def test_a_damaged_bag_ends_with_3(benchmark, tmp_path):
+    shutil.copytree(benchmark.parent / "bag", tmp_path / "bag")
+    file = tmp_path / "bag" / "bag.mcap"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    arguments = (
+        "--truth",
+        "/ground_truth/right/pose",
+        "--method",
+        "orb",
+        "--out",
+        tmp_path / "out",
+    )
+    text = run("bag", tmp_path / "bag", *arguments, code=3)
+    assert "damaged: " in text
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("command", ["pairs", "bag", "compare"])
+def test_help_teaches_by_example(command):
+    assert f"geloc3r eval {command} " in run(command, "--help")

@@ -1,0 +1,275 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whole evaluations of bags: images, recorded poses, damage, interruption; and the page."""
+
+import json
+import shutil
+import sqlite3
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from geloc3r_ros.demo.recording import write_recording
+from geloc3r_ros.errors import BagError, ConfigError
+from geloc3r_ros.evaluation import messages
+from geloc3r_ros.evaluation.bag_evaluation import BagOptions, evaluate_bag
+from geloc3r_ros.evaluation.bag_run import find_poses
+from geloc3r_ros.evaluation.bags import BagReader, BagWriter
+from geloc3r_ros.evaluation.methods import load_method
+from geloc3r_ros.evaluation.predictions import read_predictions
+from geloc3r_ros.evaluation.truth import TruthOptions
+from geloc3r_ros.geometry import make_transform, rotation_about
+
+TRUTH = "/ground_truth/right/pose"
+ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+def plainly(predictions, name, total):
+    """Show no progress."""
+    return predictions
+
+
+def evaluate(path, out, *methods, watch=plainly, truth=TRUTH, **options):
+    options = BagOptions(truth=TruthOptions(source=truth), **options)
+    return evaluate_bag(path, [load_method(name) for name in methods], out, options, watch)
+
+
+@pytest.fixture(scope="module")
+def moving(moving_bag, tmp_path_factory):
+    """The moving scene, evaluated: folder and results."""
+    out = tmp_path_factory.mktemp("out")
+    return out, evaluate(moving_bag, out, "orb", "geloc3r")
+
+
+def test_two_methods_over_the_images_of_a_bag(moving):
+    out, results = moving
+    orb = results["methods"]["orb"]
+    assert orb["rotation_median_deg"] < 5
+    assert (orb["pairs"], orb["without_truth"]) == (8, 0)
+    assert results["methods"]["geloc3r"]["trained"] is False
+    assert results["troubles"] == []
+    assert results["sync"]["/left/image/compressed"] == {"received": 8, "unmatched": 0}
+    assert results == json.loads((out / "metrics.json").read_text())
+    assert (out / "orb" / "truth.tum").read_text().count("\n") == 9
+    assert (out / "orb" / "errors.csv").read_text().count("\n") == 9
+
+
+class Reader(HTMLParser):
+    """Checks that tags are balanced, and collects what the page loads."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.sources = [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.sources += [value for key, value in attrs if key in ("src", "href")]
+        if tag not in ("meta", "img"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_the_report_stands_alone(moving):
+    page = (moving[0] / "report.html").read_text()
+    reader = Reader()
+    reader.feed(page)
+    assert reader.open == []
+    # Recall, three pairs, errors, two trajectories.
+    assert len(reader.sources) == 7
+    assert all(source.startswith("data:image/") for source in reader.sources)
+    assert "@import" not in page
+    assert "url(" not in page.split("</style>")[0]
+    for said in (
+        "UNTRAINED WEIGHTS: the poses of geloc3r are noise",
+        "sign of the translation is not folded",
+        "best pair",
+        "worst pair",
+        "/left/camera_info",
+        "mean NEES",
+    ):
+        assert said in page, said
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no browser: apt-get install chromium")
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_report_in_a_browser(moving, tmp_path, width):
+    """The page fills the window and is not wider, down to the width of a phone."""
+    page = (moving[0] / "report.html").read_text()
+    # The page itself turns blue where it is wider than its window.
+    probe = (
+        "<script>onload = () => { if (document.documentElement.scrollWidth > innerWidth) "
+        "document.body.style.background = '#0000ff' }</script>"
+    )
+    (tmp_path / "report.html").write_text(page.replace("</body>", f"{probe}</body>"))
+    picture = tmp_path / "page.png"
+    subprocess.run(
+        [
+            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+            f"--window-size={width},3000", f"--screenshot={picture}",
+            (tmp_path / "report.html").as_uri(),
+        ],
+        check=True, capture_output=True, timeout=120,
+    )  # fmt: skip
+    shot = cv2.imread(str(picture))
+    assert shot.shape[1] == width
+    assert shot[5, 5].tolist() == [249, 247, 245]
+    dark = (shot < 200).any(axis=2)
+    filled = np.flatnonzero(dark.any(axis=0))
+    assert filled[0] < 0.15 * width
+    assert filled[-1] > 0.85 * width
+    assert dark.any(axis=1).mean() > 0.3
+
+
+def test_an_interruption_costs_nothing(moving, moving_bag, tmp_path):
+    def stop_after_three(predictions, name, total):
+        for i, prediction in enumerate(predictions):
+            if i == 3:
+                raise KeyboardInterrupt
+            yield prediction
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(moving_bag, tmp_path / "out", "orb", watch=stop_after_three)
+    begun = (tmp_path / "out" / "orb" / "predictions.jsonl").read_text()
+    assert begun.count("\n") == 5
+    evaluate(moving_bag, tmp_path / "out", "orb")
+    assert (tmp_path / "out" / "orb" / "predictions.jsonl").read_text().startswith(begun)
+    whole = read_predictions(tmp_path / "out" / "orb")
+    assert whole.names == read_predictions(moving[0] / "orb").names
+    with pytest.raises(ConfigError, match=r"another run: slop is 0.02, not 0.01"):
+        evaluate(moving_bag, tmp_path / "out", "orb", slop=0.01)
+
+
+def test_one_camera_chains_to_a_trajectory(moving_bag, tmp_path):
+    """Each image of the driving camera against the one before; the truth is its own topic."""
+    results = evaluate(moving_bag, tmp_path / "out", "sift", images=["/right/image/compressed"])
+    sift = results["methods"]["sift"]
+    assert (sift["pairs"], sift["still_pairs"]) == (7, 0)
+    assert sift["rotation_median_deg"] < 1
+    path = results["paths"]["sift"]
+    assert (path["kind"], path["poses"], path["pieces"]) == ("chained", 8, 1)
+    assert path["path_length_m"] == pytest.approx(7 * 0.12, abs=1e-6)
+    assert path["rpe_m"]["max"] < 0.25
+
+
+def test_the_demos_recording(tmp_path):
+    write_recording(tmp_path / "bag")
+    results = evaluate(tmp_path / "bag", tmp_path / "out", "sift", rectify=True)
+    sift = results["methods"]["sift"]
+    assert sift["pairs"] == 13
+    assert sift["rotation_median_deg"] < 3
+    # The pose of a stereo pair never changes.
+    assert "13 positions determine no alignment" in results["paths"]["sift"]["failure"]
+
+
+def test_a_bag_that_was_cut_off_is_evaluated_as_far_as_it_goes(tmp_path):
+    write_recording(tmp_path / "bag")
+    file = tmp_path / "bag" / "bag.mcap"
+    file.write_bytes(file.read_bytes()[: int(0.6 * file.stat().st_size)])
+    results = evaluate(tmp_path / "bag", tmp_path / "out", "orb")
+    assert 3 <= results["methods"]["orb"]["pairs"] < 13
+    (trouble,) = results["troubles"]
+    assert "cut off" in trouble
+    assert trouble.split(";")[0] in (tmp_path / "out" / "report.html").read_text().replace(
+        "&#x27;", "'"
+    )
+
+
+def test_no_pair_and_no_truth_are_said(moving_bag, tmp_path):
+    (tmp_path / "truth.tum").write_text("1 0 0 0 0 0 0 1\n")
+    with pytest.raises(BagError, match=r"no pose of the truth lies within 0\.02 s"):
+        evaluate(moving_bag, tmp_path / "a", "orb", truth=str(tmp_path / "truth.tum"))
+    with pytest.raises(BagError, match="has no pair to evaluate"):
+        evaluate(moving_bag, tmp_path / "b", "orb", images=["/right/image/compressed"], step=50)
+    with pytest.raises(ConfigError, match="step is 0"):
+        evaluate(moving_bag, tmp_path / "c", "orb", step=0)
+
+
+def relative_pose_types():
+    types = get_typestore(Stores.ROS2_JAZZY)
+    text = (ROOT / "msg" / "RelativePose.msg").read_text()
+    types.register(get_types_from_msg(text, "geloc3r_ros/msg/RelativePose"))
+    return types
+
+
+def write_node_bag(path, storage_message):
+    """A bag as a node's recording: three relative poses, one not valid, and the truth."""
+    types = relative_pose_types()
+    kind = "geloc3r_ros/msg/RelativePose"
+    with Writer(path, version=8, storage_plugin=storage_message) as bag:
+        poses = bag.add_connection("/geloc3r/right/relative_pose", kind, typestore=types)
+        truth = bag.add_connection(TRUTH, "geometry_msgs/msg/PoseStamped", typestore=types)
+        for i in range(4):
+            stamp = (i + 1) * 10**9
+            T = make_transform(rotation_about([0, 1, 0], 0.1 * i), [1.0, 0.2 * i, 0.1 * i * i])
+            true = messages.pose_stamped(stamp, "left", T)
+            bag.write(truth, stamp, types.serialize_cdr(true, truth.msgtype))
+            off = make_transform(rotation_about([1, 0, 0], 0.02) @ T[:3, :3], T[:3, 3])
+            said = messages.pose_stamped(stamp, "left", off)
+            message = types.types[kind](
+                header=said.header,
+                child_frame_id="right",
+                child_stamp=said.header.stamp,
+                pose=types.types["geometry_msgs/msg/PoseWithCovariance"](
+                    pose=said.pose, covariance=np.diag([1e-4] * 6).ravel()
+                ),
+                valid=i != 2,
+                translation_valid=i != 2,
+                scale_known=True,
+                trained=True,
+                reason="" if i != 2 else "gate",
+                weights="tiny",
+                cycle_rotation_error=0.0,
+                cycle_translation_error=0.0,
+                latency=0.05,
+            )
+            bag.write(poses, stamp + 10**7, types.serialize_cdr(message, kind))
+    return path
+
+
+def test_poses_that_a_node_recorded(tmp_path):
+    path = write_node_bag(tmp_path / "bag", StoragePlugin.MCAP)
+    results = evaluate(path, tmp_path / "out")
+    said = results["methods"]["recorded"]
+    assert (said["pairs"], said["failures"], said["trained"]) == (4, 1, True)
+    assert said["rotation_median_deg"] == pytest.approx(np.degrees(0.02), abs=1e-6)
+    assert said["latency_ms"]["p50"] == pytest.approx(50)
+    assert said["covariance"]["rotation"]["nees_mean"] == pytest.approx(0.02**2 / 1e-4)
+    assert results["sync"]["invalid"] == 1
+    assert results["paths"]["recorded"]["lengths_from_truth"] is False
+    assert results["paths"]["recorded"]["ape_m"]["max"] == pytest.approx(0, abs=1e-6)
+    assert results["configuration"]["poses"] == "/geloc3r/right/relative_pose"
+
+
+def test_a_recording_without_definitions_says_what_to_do(tmp_path):
+    path = write_node_bag(tmp_path / "bag", StoragePlugin.SQLITE3)
+    with sqlite3.connect(path / "bag.db3") as database:
+        database.execute("DELETE FROM message_definitions")
+    with pytest.raises(BagError, match="the bag does not define it; record with --storage mcap"):
+        evaluate(path, tmp_path / "out")
+
+
+def test_poses_of_a_plain_topic(tmp_path):
+    path = tmp_path / "bag"
+    with BagWriter(path) as bag:
+        for topic in ("/pose", TRUTH):
+            bag.add_topic(topic, "geometry_msgs/msg/PoseStamped")
+        for i in range(3):
+            T = make_transform(rotation_about([0, 1, 0], 0.1 * i), [0, 0, 2.0 + i])
+            for topic in ("/pose", TRUTH):
+                bag.write(topic, i + 1, messages.pose_stamped(i + 1, "left", T))
+    results = evaluate(path, tmp_path / "out", poses="/pose")
+    assert results["methods"]["recorded"]["auc"]["5"] == pytest.approx(1, abs=1e-6)
+    assert results["methods"]["recorded"]["latency_ms"] is None
+    with (
+        BagReader(path) as bag,
+        pytest.raises(BagError, match="/other has no messages; poses are read from"),
+    ):
+        find_poses(bag, "/other")

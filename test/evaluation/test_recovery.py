@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Bags that were cut off or lost their metadata: what is whole is read, and the damage is said."""
+
+import numpy as np
+import pytest
+
+from geloc3r_ros.errors import BagError
+from geloc3r_ros.evaluation import messages
+from geloc3r_ros.evaluation.bags import BagReader, BagWriter
+from geloc3r_ros.evaluation.recovery import open_bag, recover_mcap
+
+COUNT = 200
+
+
+@pytest.fixture
+def bag(tmp_path):
+    """A bag of pictures that fill several chunks."""
+    noise = np.random.default_rng(0).integers(0, 255, (100, 100), np.uint8)
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.add_topic("/image", "sensor_msgs/msg/Image")
+        for i in range(COUNT):
+            bag.write("/image", i + 1, messages.grey_image(i + 1, "a", noise))
+    return tmp_path / "bag"
+
+
+def cut(path, share):
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+
+
+def count(path, scratch):
+    reader, trouble = open_bag(path, scratch)
+    with reader:
+        return len(list(reader.messages())), trouble
+
+
+def test_a_whole_bag_is_opened_as_it_is(bag, tmp_path):
+    assert count(bag, tmp_path / "scratch.mcap") == (COUNT, "")
+    assert not (tmp_path / "scratch.mcap").exists()
+
+
+@pytest.mark.parametrize("as_file", [True, False])
+def test_a_bag_that_was_cut_off_gives_its_beginning(bag, tmp_path, as_file):
+    cut(bag / "bag.mcap", 0.7)
+    path = bag / "bag.mcap" if as_file else bag
+    read, trouble = count(path, tmp_path / "scratch.mcap")
+    assert 0.4 * COUNT < read < 0.7 * COUNT
+    assert "damaged or its recording was cut off" in trouble
+
+
+def test_a_file_without_its_index_is_whole(bag, tmp_path):
+    recover_mcap(bag / "bag.mcap", tmp_path / "plain.mcap")
+    with BagReader(tmp_path / "plain.mcap") as reader:
+        assert len(list(reader.messages())) == COUNT
+
+
+def test_metadata_that_is_missing_is_not_needed(bag, tmp_path):
+    (bag / "metadata.yaml").unlink()
+    read, trouble = count(bag, tmp_path / "scratch.mcap")
+    assert read == COUNT
+    assert "metadata.yaml" in trouble
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\x89MCAP0\r\n", "before its first whole record"),
+        (b"no mcap at all", "is not an mcap file"),
+    ],
+)
+def test_nothing_to_read_is_said(tmp_path, content, message):
+    path = tmp_path / "bag.mcap"
+    path.write_bytes(content)
+    with pytest.raises(BagError, match=message):
+        open_bag(path, tmp_path / "scratch.mcap")
+
+
+def test_what_does_not_exist_is_said(tmp_path):
+    with pytest.raises(BagError, match="does not exist"):
+        open_bag(tmp_path / "none", tmp_path / "scratch.mcap")
