@@ -51,7 +51,12 @@ setup(
         "geloc3r_ros": ["weights/*.safetensors", "demo/stereo/*", "demo/moving/*"],
     },
     install_requires=RUN,
-    extras_require={"training": TRAINING, "test": [*TRAINING, *TEST]},
+    extras_require={
+        "training": TRAINING,
+        "baselines": ["poselib>=2.0.4"],  # for `geloc3r eval --method sift+poselib`
+        "evo": ["evo>=1.30"],  # GPL-3; a test compares APE and RPE with it
+        "test": [*TRAINING, *TEST],
+    },
     entry_points={
         "console_scripts": [
             "geloc3r = geloc3r_ros.cli:main",

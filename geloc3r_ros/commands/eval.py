@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from geloc3r_ros.commands.console import UNTRAINED, WEIGHTS_HELP, out
@@ -164,7 +165,7 @@ def compare(
     from geloc3r_ros.evaluation.compare import paired_errors, read_errors
 
     errors_a, errors_b = paired_errors(read_errors(a), read_errors(b))
-    table = Table(title=f"{errors_a.shape[1]} pairs that both have")
+    table = Table(title=f"{errors_a.shape[1]} pairs that both have", box=SIMPLE_HEAD)
     table.add_column("")
     for name in ("A", "B", "B - A", "95% interval"):
         table.add_column(name, justify="right")
@@ -199,7 +200,7 @@ def _print_results(results: Mapping[str, Any], folder: Path) -> None:
     from geloc3r_ros.evaluation.report import number, summary_rows
 
     head, rows = summary_rows(results["methods"])
-    table = Table(title=results["title"], caption=results["note"], caption_justify="left")
+    table = Table(title=results["title"], box=SIMPLE_HEAD, pad_edge=False)
     for i, name in enumerate(head):
         table.add_column(name, justify="right" if i else "left")
     for row in rows:
@@ -207,6 +208,7 @@ def _print_results(results: Mapping[str, Any], folder: Path) -> None:
     if not all(figures["trained"] for figures in results["methods"].values()):
         out.print(UNTRAINED)
     out.print(table)
+    out.print(results["note"], style="dim")
     for name, path in results["paths"].items():
         if "failure" in path:
             out.print(f"{name}: no APE or RPE: {path['failure']}")

@@ -106,8 +106,8 @@ class _Evaluation:
             found = predict_bag(self.bag, streams, method, file, options.step)
             for _ in self._read(found, method.name, self.bag.topics[cameras[0].image].count):
                 pass
-        self._judged(method.name)
         self.sync = streams.figures()
+        self._judged(method.name)
 
     def _read(self, found: Iterator[Prediction], name: str, total: int) -> Iterator[Prediction]:
         """Pass on what could be read; damage is noted, unless nothing was read before it."""
@@ -125,7 +125,10 @@ class _Evaluation:
         """Read the predictions back, and put the truth beside them."""
         predictions = read_predictions(self.out / name)
         if not len(predictions):
-            raise BagError(f"{self.bag.path} has no pair to evaluate: {_why_none(self.sync)}")
+            raise BagError(
+                f"{self.bag.path} has no pair to evaluate, of: {self.sync}; images without a "
+                "stamp are out of order, and those of two cameras meet within --slop"
+            )
         self.runs[name], trouble = with_truth(predictions, self.bag, self.options.truth)
         self._note(trouble)
         if not np.isfinite(self.runs[name].T_a_b_true).all(axis=(1, 2)).any():
@@ -193,10 +196,6 @@ def evaluate_bag(
     page = make_report(results, runs, pictures, paths)
     (out / "report.html").write_text(page, encoding="utf-8")
     return results
-
-
-def _why_none(sync: dict[str, Any]) -> str:
-    return f"of its images came {sync or 'no sets'}; with two cameras, see --slop"
 
 
 def _configuration(

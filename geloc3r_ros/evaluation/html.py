@@ -33,7 +33,8 @@ th:first-child, td:first-child { text-align: left; } th { color: var(--soft); fo
 table.facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 table.facts td:first-child { color: var(--soft); width: 13rem; }
 figure { margin: .8rem 0; } figure img { width: 100%; max-width: 600px; display: block; }
-figure.photo img { min-width: 560px; max-width: none; } figcaption { color: var(--soft); font-size: .9rem; }
+figure.photo img { min-width: 560px; max-width: none; }
+figcaption { color: var(--soft); font-size: .9rem; }
 pre { background: #eef2f5; border-radius: 6px; padding: .7rem; overflow-x: auto; margin: 0;
   white-space: pre-wrap; overflow-wrap: anywhere; }
 .warning { background: #c1121f; color: #fff; border-radius: 10px; padding: .7rem 1rem;
