@@ -18,10 +18,12 @@ from rich.console import Console
 from rich.table import Table
 
 from geloc3r_ros.errors import ConfigError, GeLoc3rError
+from geloc3r_ros.evaluation.truth import TruthOptions
 from geloc3r_ros.geometry import rotation_angle
 from geloc3r_training.data.benchmark_pairs import export_pairs
 from geloc3r_training.data.datasets import DATASETS, Problem, open_dataset
 from geloc3r_training.data.datasets.co3d import Co3d, benchmark_pairs
+from geloc3r_training.data.from_bag import BagOptions, convert
 from geloc3r_training.data.pair_pictures import contact_sheet
 from geloc3r_training.data.pair_selection import PairConfig
 from geloc3r_training.data.preparation import example_pairs, inspect_all, look_at, prepare
@@ -141,6 +143,38 @@ def pairs(
     name = f"{opened.name}, seed {seed}" if drawn else opened.name
     count, found = export_pairs(opened, listed, output, name, out)
     out.print(f"{output}/pairs.json: {count} pairs of {opened.name}, {len(found)} left out")
+    _list_problems(found, problems)
+
+
+@app.command("from-bag")
+def from_bag(
+    bag: Annotated[Path, typer.Argument(metavar="BAG", help="A rosbag2.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="New folder ROOT/<drive>.")],
+    image: Annotated[str, typer.Option(help="Topic of the images.")],
+    pose: Annotated[str, typer.Option(help="Topic of poses, tf, or a file in the TUM format.")],
+    depth: Annotated[str, typer.Option(help="Topic of depth, aligned to the images.")] = "",
+    info: Annotated[str, typer.Option(help="Topic of camera_info; else its sibling.")] = "",
+    moving_frame: Annotated[str, typer.Option(help="Frame the poses are of, if unsaid.")] = "",
+    fixed_frame: Annotated[str, typer.Option(help="Frame that stands still, such as odom.")] = "",
+    period: Annotated[float, typer.Option(min=0, help="Seconds between frames.")] = 0.1,
+    tolerance: Annotated[float, typer.Option(min=0, help="Seconds to pose and depth.")] = 0.02,
+    problems: Problems = None,
+) -> None:
+    """Turn a recorded drive into a training set; see docs/own_robot.md.
+
+    Examples:
+
+        geloc3r-data from-bag drive_1 data/drive_1 --image /camera/color/image_raw
+        --depth /camera/aligned_depth_to_color/image_raw --pose tf --fixed-frame odom
+    """
+    source = TruthOptions(
+        source=pose, tolerance=tolerance, moving_frame=moving_frame, fixed_frame=fixed_frame
+    )
+    options = BagOptions(
+        image=image, pose=source, info=info, depth=depth, period=period, tolerance=tolerance
+    )
+    count, found = convert(bag, output, options, out)
+    out.print(f"{output}: {count} frames, {len(found)} left out")
     _list_problems(found, problems)
 
 
