@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from geloc3r_ros.errors import ConfigError
 from geloc3r_ros.model import ModelConfig
+from geloc3r_training.data.mixture_config import MixtureConfig
 from geloc3r_training.gcr import GcrConfig
 from geloc3r_training.typed_yaml import Range, fill, read_yaml, with_overrides
 
@@ -166,6 +167,8 @@ class TrainingConfig:
     """The network."""
     data: DataConfig = field(default_factory=DataConfig)
     """The pairs."""
+    mixture: MixtureConfig | None = None
+    """Real pairs to train on instead; validation stays with those of ``data``."""
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     """The test while training."""
     seed: Annotated[int, Range(0, 255)] = 0
@@ -191,9 +194,9 @@ class TrainingConfig:
         if not self.stages:
             raise ConfigError("stages is empty; give at least one")
         patch = self.network.model_config().patch_size
-        for size in self.data.sizes:
+        for size in (*self.data.sizes, *(self.mixture.sizes if self.mixture else ())):
             if size[0] % patch or size[1] % patch:
-                raise ConfigError(f"data.sizes holds {list(size)}; multiples of {patch} fit")
+                raise ConfigError(f"sizes holds {list(size)}; multiples of {patch} fit")
         for stage in self.stages:
             if stage.auxiliary.attention_block >= self.network.model_config().decoder_depth:
                 raise ConfigError(

@@ -2,13 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pairs of real datasets, mixed: a batch is a function of (seed, stage, step), as in pairs.py.
 
-YAML says which datasets, where they are, and how many pairs of an epoch come from each:
-
-    parts:
-      - {dataset: co3d, root: /data/co3d, pairs: 50000}
-      - {dataset: scannetpp, root: /data/scannetpp, pairs: 25000}
-    cache: /data/pairs
-
 Their pairs must have been selected before, by ``geloc3r-data prepare`` with the same settings.
 """
 
@@ -17,77 +10,30 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from geloc3r_ros.errors import ConfigError
 from geloc3r_training.config import StageConfig
 from geloc3r_training.data.colours import jitter
 from geloc3r_training.data.crops import crop
 from geloc3r_training.data.datasets import Pair, PosedDataset, open_dataset
 from geloc3r_training.data.datasets.base import View
+from geloc3r_training.data.mixture_config import MixtureConfig, PartConfig
 from geloc3r_training.data.pair_selection import PairConfig, load_pairs
 from geloc3r_training.data.sample import DataError
-from geloc3r_training.pairs import PairBatch, Share
-from geloc3r_training.typed_yaml import Range
+from geloc3r_training.pairs import PairBatch, Share, ignore_interrupts
 
-__all__ = ["Mixture", "MixtureConfig", "PartConfig"]
+__all__ = ["Mixture"]
 
 log = logging.getLogger(__name__)
 
 REDRAWS = 20
 """Pairs that are tried in place of one whose files turn out to be damaged."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PartConfig:
-    """A dataset of a mixture."""
-
-    dataset: str
-    """Its name, as in docs/datasets.md."""
-    root: str
-    """Its folder."""
-    pairs: Annotated[int, Range(1)]
-    """How many pairs of an epoch are of it, on average: how often it is drawn."""
-    split: str | None = None
-    """Its split; the first it has where left out."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MixtureConfig:
-    """Real pairs and how they are cut and coloured."""
-
-    parts: tuple[PartConfig, ...]
-    """The datasets."""
-    cache: str
-    """Folder of the selected pairs."""
-    sizes: tuple[tuple[int, int], ...] = (
-        (384, 512),
-        (336, 512),
-        (288, 512),
-        (256, 512),
-        (160, 512),
-    )
-    """Heights and widths of images, landscape; a batch has one, turned for portrait views."""
-    zoom: Annotated[float, Range(1.0, 4.0)] = 1.3
-    """Largest factor by which the part that is cut is smaller than it could be."""
-    colour: Annotated[float, Range(0.0, 1.0)] = 1.0
-    """Strength of the change of colours."""
-    selection: PairConfig = field(default_factory=PairConfig)
-    """What was asked of ``geloc3r-data prepare``."""
-    workers: Annotated[int, Range(0)] = 2
-    """Processes that read pairs; 0 reads them in the training process."""
-
-    def __post_init__(self) -> None:
-        if not self.parts or not self.sizes:
-            raise ConfigError("a mixture needs at least one part and one of sizes")
-        if tall := [size for size in self.sizes if size[0] > size[1]]:
-            raise ConfigError(f"sizes holds {list(tall[0])}; write landscape, [height, width]")
 
 
 class _Draw(NamedTuple):
@@ -128,13 +74,14 @@ class Mixture:
     Args:
         config: which datasets.
         seed: of the training.
+        device: where batches are wanted.
 
     Raises:
         DataError: if a dataset or its selected pairs are not there.
     """
 
-    def __init__(self, config: MixtureConfig, seed: int) -> None:
-        self.config, self.seed = config, seed
+    def __init__(self, config: MixtureConfig, seed: int, device: torch.device) -> None:
+        self.config, self.seed, self.device = config, seed, device
         cache = Path(config.cache)
         self.parts = [_Part(part, config.selection, cache) for part in config.parts]
         shares = [
@@ -156,15 +103,15 @@ class Mixture:
             self._draw((self.seed, stage, step), config.batch_size, share.rank * own, own)
             for step in itertools.count(start)
         )
-        return iter(
-            DataLoader(
-                _Reader(self),
-                batch_size=None,
-                sampler=draws,
-                num_workers=self.config.workers,
-                generator=torch.Generator(),
-            )
+        loader = DataLoader(
+            _Reader(self),
+            batch_size=None,
+            sampler=draws,
+            num_workers=self.config.workers,
+            worker_init_fn=ignore_interrupts,
+            generator=torch.Generator(),
         )
+        return (_on(batch, self.device) for batch in loader)
 
     def _draw(self, seed: tuple[int, ...], count: int, first: int, own: int) -> _Draw:
         """Draw a whole batch, and keep the own part of it."""
@@ -235,3 +182,8 @@ class _Reader(Dataset[PairBatch]):
 
     def __getitem__(self, draw: _Draw) -> PairBatch:
         return self.mixture.read(draw)
+
+
+def _on(batch: PairBatch, device: torch.device) -> PairBatch:
+    names = "images", "depth", "K", "T_world_camera", "T_2_1", "covisibility"
+    return replace(batch, **{name: getattr(batch, name).to(device) for name in names})

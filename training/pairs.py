@@ -28,7 +28,7 @@ from geloc3r_training.data.textures import load_atlas, procedural_atlas
 from geloc3r_training.gcr.pairs import median_depth
 from geloc3r_training.gcr.se3 import inverse
 
-__all__ = ["PairBatch", "Pairs", "Share"]
+__all__ = ["PairBatch", "Pairs", "Share", "ignore_interrupts"]
 
 SCENES_A_STAGE = 2**28
 SCENES_A_SEED = 2**32
@@ -168,7 +168,7 @@ class Pairs:
             batch_size=None,
             sampler=requests,
             num_workers=self.config.workers,
-            worker_init_fn=_ignore_interrupts,
+            worker_init_fn=ignore_interrupts,
             generator=torch.Generator(),
         )
         for request, made in loader:
@@ -203,6 +203,6 @@ class Pairs:
         )
 
 
-def _ignore_interrupts(worker: int) -> None:
+def ignore_interrupts(worker: int) -> None:
     """Leave Ctrl-C to the training process, which stops at the end of a step."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -24,6 +24,7 @@ from geloc3r_training.config import TrainingConfig
 from geloc3r_training.gcr.diagnostics import add_tallies, means
 from geloc3r_training.interrupt import Interrupt
 from geloc3r_training.logbook import Logbook
+from geloc3r_training.mixture import Mixture
 from geloc3r_training.pairs import PairBatch, Pairs, Share
 from geloc3r_training.stage import Stage, learning_rate
 from geloc3r_training.validation import as_degrees, validate
@@ -76,7 +77,11 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
         self.console = console or Console()
         device = self.accelerator.device
-        self.pairs = Pairs(config.data, config.seed, device)
+        self.pairs: Pairs | Mixture = (
+            Mixture(config.mixture, config.seed, device)
+            if config.mixture
+            else Pairs(config.data, config.seed, device)
+        )
         self.held_out: list[PairBatch] = []
         self.metrics: dict[str, Any] = {}
         self.best = -1.0

@@ -12,14 +12,16 @@ from rich.console import Console
 from geloc3r_ros.errors import ConfigError
 from geloc3r_training.config import StageConfig
 from geloc3r_training.data.datasets import open_dataset
+from geloc3r_training.data.mixture_config import MixtureConfig, PartConfig
 from geloc3r_training.data.pair_selection import PairConfig
 from geloc3r_training.data.preparation import prepare
 from geloc3r_training.data.sample import DataError
-from geloc3r_training.mixture import Mixture, MixtureConfig, PartConfig
+from geloc3r_training.mixture import Mixture
 from geloc3r_training.pairs import Share
 from geloc3r_training.typed_yaml import fill
 
 SELECTION = PairConfig(covisibility=(0.1, 1.0), frame_gap=(1, 3))
+CPU = torch.device("cpu")
 STAGE = StageConfig(objective="pose", steps=4, batch_size=4, learning_rate=1e-3)
 
 
@@ -42,7 +44,9 @@ def mixture(roots, seed=0, weights=(100, 50, 50), **changed):
         if weight
     )
     values = {"cache": str(roots / "cache"), "sizes": ((48, 64), (32, 64)), "workers": 0}
-    return Mixture(MixtureConfig(parts=parts, selection=SELECTION, **{**values, **changed}), seed)
+    return Mixture(
+        MixtureConfig(parts=parts, selection=SELECTION, **{**values, **changed}), seed, CPU
+    )
 
 
 def batches(made, count, start=0, share=None):
@@ -135,7 +139,7 @@ def test_settings_are_checked(roots):
     part = {"dataset": "blendedmvs", "root": str(roots / "blendedmvs"), "pairs": 5}
     config = fill(MixtureConfig, {"parts": [part], "cache": str(roots / "none")}, "mixture")
     with pytest.raises(DataError, match="geloc3r-data prepare"):
-        Mixture(config, 0)
+        Mixture(config, 0, CPU)
     with pytest.raises(ConfigError, match="write landscape"):
         fill(MixtureConfig, {"parts": [part], "cache": "c", "sizes": [[64, 48]]}, "mixture")
     with pytest.raises(ConfigError, match="at least one part"):

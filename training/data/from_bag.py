@@ -96,8 +96,8 @@ def convert(
         )
     if len(usable) > 1 and np.ptp([frame.T_world_camera for frame in usable], axis=0).max() == 0:
         raise DataError(
-            f"{path}: the camera never moves in the frame that {options.pose.source!r} is told in; "
-            "name one that stands still with --fixed-frame, such as odom"
+            f"{path}: the camera never moves in the frame that {options.pose.source!r} is told "
+            "in; name one that stands still with --fixed-frame, such as odom"
         )
     write_index(folder, usable, {"bag": path.name, "image": options.image, "depth": options.depth})
     return len(usable), problems

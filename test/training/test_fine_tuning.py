@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From a dataset in its authors' layout to a step of GCR, by the public way."""
+
+import pytest
+import yaml
+from accelerate import Accelerator
+from helpers import dataset_layouts, video_layouts
+from helpers.rendered_views import SMALL, rendered
+from rich.console import Console
+
+from geloc3r_training.data.datasets import open_dataset
+from geloc3r_training.data.pair_selection import PairConfig
+from geloc3r_training.data.preparation import prepare
+from geloc3r_training.trainer import Trainer
+
+ANY = SMALL, 80.0, 82.0, 46.0, 37.0
+KINECT = (640, 480), 525.0, 525.0, 319.5, 239.5
+LAYOUTS = {
+    "co3d": (dataset_layouts.co3d, ANY),
+    "megadepth": (dataset_layouts.megadepth, ANY),
+    "blendedmvs": (dataset_layouts.blendedmvs, ANY),
+    "scannetpp": (video_layouts.scannetpp, ANY),
+    "arkitscenes": (video_layouts.arkitscenes, ANY),
+    "tum": (video_layouts.tum, KINECT),
+    "realestate10k": (video_layouts.realestate10k, ANY),
+    "dl3dv": (video_layouts.dl3dv, ANY),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_dataset_is_fine_tuned_on(name, tmp_path, toy):
+    if name == "megadepth":
+        pytest.importorskip("h5py")
+    write, camera = LAYOUTS[name]
+    write(tmp_path / "data", rendered(*camera))
+    selection = {"covisibility": [0.1, 1.0], "frame_gap": [1, 3]}
+    config = PairConfig(covisibility=(0.1, 1.0), frame_gap=(1, 3))
+    prepared = prepare(
+        open_dataset(tmp_path / "data"), config, tmp_path / "pairs", 1, Console(quiet=True)
+    )
+    assert len(prepared[0].names) >= 3
+    mixture = {
+        "parts": [{"dataset": name, "root": str(tmp_path / "data"), "pairs": 100}],
+        "cache": str(tmp_path / "pairs"),
+        "sizes": [[48, 64]],
+        "selection": selection,
+        "workers": 0,
+    }
+    settings = toy(
+        f"mixture={yaml.safe_dump(mixture, default_flow_style=True, width=10_000).strip()}",
+        "stages.0.steps=1",
+        "stages.1.steps=1",
+        "stages.2.steps=2",
+        "stages.2.gcr.warm_up_steps=0",
+        "stages.2.gcr.ramp_steps=1",
+        *(f"stages.{i}.batch_size=2" for i in range(3)),
+    )
+    trainer = Trainer(settings, tmp_path / "run", Accelerator(cpu=True), Console(quiet=True))
+    assert trainer.run()
+    assert trainer.done
+    assert trainer.stage.skipped.sum() == 0
