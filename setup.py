@@ -22,7 +22,7 @@ RUN = [
     "transforms3d>=0.4.1",
     "typer>=0.12",
 ]
-TRAINING = ["accelerate>=1.0", "numba>=0.60", "tensorboard>=2.14"]
+TRAINING = ["accelerate>=1.0", "h5py>=3.6", "numba>=0.60", "tensorboard>=2.14"]
 TEST = [
     "hypothesis>=6",
     "mypy>=1.10",
@@ -60,6 +60,7 @@ setup(
     entry_points={
         "console_scripts": [
             "geloc3r = geloc3r_ros.cli:main",
+            "geloc3r-data = geloc3r_training.data.cli:main",
             "geloc3r-train = geloc3r_training.train:main",
         ]
     },
