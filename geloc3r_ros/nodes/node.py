@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.srv import ChangeState
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_srvs.srv import SetBool, Trigger
@@ -34,7 +36,21 @@ BACKWARD = JumpThreshold(
     min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
 )
 
+RCLError = rclpy_implementation.RCLError
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+def _refusing(change_state: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Let the service that changes states answer no where rclpy raises an error."""
+
+    def answer(request: ChangeState.Request, response: ChangeState.Response) -> Any:
+        try:
+            return change_state(request, response)
+        except RCLError:
+            response.success = False
+            return response
+
+    return answer
 
 
 class GeLoc3rNode(LifecycleNode):
@@ -59,6 +75,8 @@ class GeLoc3rNode(LifecycleNode):
         self._jump_handle = self.get_clock().create_jump_callback(
             BACKWARD, post_callback=self._clock_jumped
         )
+        # Up to Jazzy, rclpy raises out of the executor where a transition is illegal.
+        self._service_change_state.callback = _refusing(self._service_change_state.callback)
         self.create_service(Trigger, "~/reset", self._reset)
         self.create_service(SetBool, "~/enable", self._enable)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 
@@ -64,6 +65,7 @@ class Robot:
         self.listen(TFMessage, "/tf")
 
     def close(self):
+        """Leave no trace: a lifecycle node is discovered until the last reference is gone."""
         for executor in self._executors:
             executor.shutdown()
         for thread in self._threads:
@@ -71,6 +73,8 @@ class Robot:
         self.node.close()
         self.node.destroy_node()
         self.tester.destroy_node()
+        self.__dict__.clear()
+        gc.collect()
 
     def listen(self, kind, topic, qos=None):
         """Collect the messages of a topic."""
