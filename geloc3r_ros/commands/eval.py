@@ -200,7 +200,7 @@ def _print_results(results: Mapping[str, Any], folder: Path) -> None:
     from geloc3r_ros.evaluation.report import number, summary_rows
 
     head, rows = summary_rows(results["methods"])
-    table = Table(title=results["title"], box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=results["title"], box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for i, name in enumerate(head):
         table.add_column(name, justify="right" if i else "left")
     for row in rows:

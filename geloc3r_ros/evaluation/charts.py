@@ -56,7 +56,7 @@ def plot_errors(e: Errors, seconds: Array | None) -> str:
         ylim=(0, None), ylabel="error (degrees)",
         xlabel="pair" if seconds is None else "time (s)",
     )  # fmt: skip
-    axes.legend(loc="best", frameon=False, ncols=2)
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False, ncols=2)
     return _svg(figure)
 
 

@@ -107,7 +107,7 @@ def _breakdown(predictions: Predictions, e: Errors) -> dict[str, list[dict[str, 
     quarters = np.quantile(baseline, [0, 0.25, 0.5, 0.75, 1]) if len(baseline) else baseline
     values: Mapping[str, tuple[Array, Sequence[float]]] = {
         "rotation_deg": (rotation, ROTATION_EDGES),
-        "baseline": (baseline, np.unique(quarters).tolist()),
+        "baseline": (baseline, sorted({float(f"{edge:.2g}") for edge in quarters})),
         "overlap": (predictions.overlap[e.index], OVERLAP_EDGES),
     }
     return {

@@ -42,12 +42,13 @@ class Picture(NamedTuple):
 
 
 def chosen_pairs(predictions: Predictions) -> dict[str, int]:
-    """Indices of the best, the median and the worst pair that has a pose and a truth."""
+    """Indices of the best, the median and the worst pair with a pose; of those that move, if any."""
     e = errors(predictions)
-    finite = np.flatnonzero(np.isfinite(e.pose))
-    if not len(finite):
+    moved = e.moved if e.moved.any() else ~e.moved
+    usable = np.flatnonzero(np.isfinite(e.pose) & moved)
+    if not len(usable):
         return {}
-    ranked = e.index[finite[np.argsort(e.pose[finite], kind="stable")]]
+    ranked = e.index[usable[np.argsort(e.pose[usable], kind="stable")]]
     return {
         "best": int(ranked[0]),
         "median": int(ranked[len(ranked) // 2]),
@@ -159,7 +160,8 @@ def _pair_pictures(
             continue
         at = int(np.flatnonzero(e.index == i)[0])
         rotation, direction = np.degrees([e.rotation[at], e.direction[at]])
-        said = f"{kind} pair: {rotation:.1f}° off in rotation, {direction:.1f}° in direction"
+        aside = f"{direction:.1f}° in direction" if e.moved[at] else "without motion"
+        said = f"{kind} pair: {rotation:.1f}° off in rotation, {aside}"
         data = io.BytesIO()
         figure = Figure(figsize=(11, 6.2))
         p = pictures[kind]
@@ -253,7 +255,15 @@ def _covariance_section(methods: Mapping[str, Any]) -> list[str]:
 
 
 def _facts(facts: Mapping[str, Any]) -> str:
-    return html.table([], [(key.replace("_", " "), _plain(v)) for key, v in facts.items()], True)
+    return html.table([], [(_label(key), _plain(v)) for key, v in facts.items()], facts=True)
+
+
+def _label(key: str) -> str:
+    """``period_ms`` as "period (ms)"; topics stay as they are."""
+    if key.startswith("/"):
+        return key
+    name, _, unit = key.rpartition("_")
+    return f"{name.replace('_', ' ')} ({unit})" if unit in ("s", "ms") else key.replace("_", " ")
 
 
 def _plain(value: Any) -> str:
@@ -261,6 +271,8 @@ def _plain(value: Any) -> str:
         return ", ".join(f"{k} {_plain(v)}" for k, v in value.items())
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(map(_plain, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}"
     return UNKNOWN if value is None else str(value)
