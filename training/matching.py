@@ -118,15 +118,13 @@ def attention_loss(scores: Tensor, truth: TokenMatches) -> tuple[Tensor, Tensor]
     rows, columns = truth.grid
     logarithm = scores.log_softmax(-1)
     loss = torch.zeros_like(truth.place[..., 0])
-    corner = truth.place.floor()
-    for right in (0, 1):
-        for down in (0, 1):
-            offset = truth.place.new_tensor([right, down])
-            share = (1 - (truth.place - corner - offset).abs()).prod(-1)
-            column, row = (corner + offset).unbind(-1)
+    left, top = truth.place.floor().unbind(-1)
+    beside, below = (truth.place - truth.place.floor()).unbind(-1)
+    for column, across in ((left, 1 - beside), (left + 1, beside)):
+        for row, down in ((top, 1 - below), (top + 1, below)):
             index = (row.clamp(0, rows - 1) * columns + column.clamp(0, columns - 1)).long()
             index = index[:, None, :, None].expand(-1, scores.shape[1], -1, 1)
-            loss = loss - share * logarithm.gather(-1, index)[..., 0].mean(1)
+            loss = loss - across * down * logarithm.gather(-1, index)[..., 0].mean(1)
     with torch.no_grad():
         mean = logarithm.exp().mean(1) @ _places(truth)
         distance = torch.linalg.vector_norm(mean - truth.place, dim=-1)

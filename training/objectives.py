@@ -153,8 +153,10 @@ class Objective(nn.Module):
             poses = torch.cat((T_2_1, inverse(T_2_1)))
             length = torch.linalg.vector_norm(poses[:, :3, 3], dim=-1, keepdim=True)
             target = poses[:, :3, 3] / (length + FADE)
-            error = torch.cat(regressed.raw)[:, :3] - target
-            terms["translation"] = weights.translation * error.square().sum(-1).mean()
+            error = (torch.cat(regressed.raw)[:, :3] - target).square().sum(-1)
+            # Without depth the length of a translation is known in no unit.
+            with_depth = (batch.depth[:, 0] > 0).flatten(1).any(1).repeat(2)
+            terms["translation"] = weights.translation * (error * with_depth).mean()
         return ConsistencyStep.of(terms, tallies) if terms else None
 
     def _further(

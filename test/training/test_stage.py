@@ -107,3 +107,14 @@ def test_gcr_is_taught_by_the_stage_before(stage_of, wall):
     assert all(torch.equal(x, frozen[n]) for n, x in stage.objective.teacher.state_dict().items())
     again = own_teacher(stage.network, stage.state()["teacher"])
     assert all(torch.equal(x, frozen[n]) for n, x in again.state_dict().items())
+
+
+def test_pairs_without_depth_train_the_pose_alone(stage_of, wall):
+    parts: dict = {}
+    blind = dataclasses.replace(wall, depth=torch.zeros_like(wall.depth))
+    for index in range(3):
+        stage = stage_of(index, parts)
+        result, _ = stage.update(blind, 10)
+        assert {name for name, term in result.terms.items() if term > 0} == {"pose"}
+        assert stage.skipped.tolist() == [0, 0]
+        parts = {**parts, **stage.average.state_dict()}
