@@ -8,6 +8,7 @@ maps measured to ideal points.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import cv2
@@ -19,18 +20,22 @@ from geloc3r_ros.geometry import Array
 __all__ = ["BrownLens", "Lens", "MeasurementLens"]
 
 Image = npt.NDArray[np.uint8]
-Depth = npt.NDArray[np.float32]
+Map = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Lens:
-    """Base of the families: says where an ideal image point was measured."""
+class Lens(ABC):
+    """Base of the families."""
 
-    def measured(self, points: Array) -> Array:
-        """Carry ideal normalised image points (N, 2) to measured ones (N, 2)."""
-        raise NotImplementedError
+    @abstractmethod
+    def sources(self, K: Array, size: tuple[int, int]) -> tuple[Map, Map]:
+        """Columns and rows (H, W) where the pixels of the ideal image were measured.
 
-    def undistort(self, image: Image, depth: Depth | None, K: Array) -> tuple[Image, Depth | None]:
+        Args:
+            K: (3, 3) intrinsics of both, integer pixel centres.
+            size: width and height of both.
+        """
+
+    def undistort(self, image: Image, depth: Map | None, K: Array) -> tuple[Image, Map | None]:
         """Return image and depth of the ideal camera with the same K; black and 0 at the rim.
 
         Args:
@@ -38,11 +43,7 @@ class Lens:
             depth: (H, W) on the same pixels; taken from the nearest one, never mixed.
             K: (3, 3) intrinsics, integer pixel centres.
         """
-        height, width = image.shape[:2]
-        v, u = np.mgrid[:height, :width]
-        rays = np.stack([u, v, np.ones_like(u)], axis=-1).reshape(-1, 3) @ np.linalg.inv(K).T
-        source = np.pad(self.measured(rays[:, :2]), ((0, 0), (0, 1)), constant_values=1) @ K.T
-        x, y = source[:, :2].T.astype(np.float32).reshape(2, height, width)
+        x, y = self.sources(K, (image.shape[1], image.shape[0]))
         ideal = np.asarray(cv2.remap(image, x, y, cv2.INTER_LINEAR), np.uint8)
         if depth is not None:
             depth = np.asarray(cv2.remap(depth, x, y, cv2.INTER_NEAREST), np.float32)
@@ -58,18 +59,11 @@ class BrownLens(Lens):
     p1: float = 0.0
     p2: float = 0.0
 
-    def measured(self, points: Array) -> Array:
+    def sources(self, K: Array, size: tuple[int, int]) -> tuple[Map, Map]:
         """See the base class."""
-        x, y = points.T
-        r2 = x * x + y * y
-        radial = 1 + self.k1 * r2 + self.k2 * r2 * r2
-        return np.stack(
-            [
-                x * radial + 2 * self.p1 * x * y + self.p2 * (r2 + 2 * x * x),
-                y * radial + self.p1 * (r2 + 2 * y * y) + 2 * self.p2 * x * y,
-            ],
-            axis=1,
-        )
+        D = np.array([self.k1, self.k2, self.p1, self.p2])
+        x, y = cv2.initUndistortRectifyMap(K, D, np.eye(3), K, size, cv2.CV_32FC1)
+        return np.asarray(x, np.float32), np.asarray(y, np.float32)
 
 
 @dataclass(frozen=True)
@@ -81,10 +75,14 @@ class MeasurementLens(Lens):
 
     r: float
 
-    def measured(self, points: Array) -> Array:
+    def sources(self, K: Array, size: tuple[int, int]) -> tuple[Map, Map]:
         """Solve ideal = m (1 + r |m|^2) for the length of m by Newton's method."""
-        ideal = np.linalg.norm(points, axis=1)
+        v, u = np.mgrid[: size[1], : size[0]]
+        x, y = (u - K[0, 2]) / K[0, 0], (v - K[1, 2]) / K[1, 1]
+        ideal = np.hypot(x, y)
         m = ideal.copy()
         for _ in range(10):
             m -= (m * (1 + self.r * m * m) - ideal) / (1 + 3 * self.r * m * m)
-        return points * (m / np.maximum(ideal, 1e-12))[:, None]
+        shrunk = m / np.maximum(ideal, 1e-12)
+        columns, rows = x * shrunk * K[0, 0] + K[0, 2], y * shrunk * K[1, 1] + K[1, 2]
+        return columns.astype(np.float32), rows.astype(np.float32)

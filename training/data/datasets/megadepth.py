@@ -84,8 +84,10 @@ class MegaDepth(PosedDataset):
         )
 
     def _read_depth(self, frame: Frame) -> npt.NDArray[np.float32]:
-        import h5py  # the one dataset that needs it
-
+        try:
+            import h5py  # this dataset alone needs it
+        except ImportError as error:
+            raise DataError("MegaDepth needs h5py: pip install geloc3r_ros[training]") from error
         assert frame.depth is not None
         try:
             with h5py.File(frame.depth, "r") as file:

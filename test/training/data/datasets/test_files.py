@@ -76,17 +76,19 @@ def test_poses_of_other_conventions():
     assert (files.opengl_to_optical(np.eye(4)) @ [0, 1, 0, 0]).tolist() == [0, -1, 0, 0]
 
 
-def test_lenses_against_independent_formulas():
-    points = np.array([[0.3, -0.2], [-0.5, 0.4], [0.0, 0.0]])
-    k1, k2, p1, p2 = 0.1, -0.05, 0.01, -0.02
-    brown = lenses.BrownLens(k1, k2, p1, p2).measured(points)
-    rays = np.pad(points, ((0, 0), (0, 1)), constant_values=1.0)
-    D = np.array([k1, k2, p1, p2])
-    oracle = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), np.eye(3), D)[0][:, 0]
-    assert brown == pytest.approx(oracle, abs=1e-12)
-    measured = lenses.MeasurementLens(-0.1).measured(points)
-    r2 = (measured**2).sum(axis=1, keepdims=True)
-    assert measured * (1 - 0.1 * r2) == pytest.approx(points, abs=1e-12)
+def test_lenses_by_hand():
+    # The pixel (30, 10) is at x = 0.2, y = -0.1 ideally: r^2 = 0.05.
+    K = np.array([[100.0, 0, 10], [0, 100, 20], [0, 0, 1]])
+    x, y = lenses.BrownLens(0.1, -0.2, 0.01, -0.02).sources(K, (64, 48))
+    radial = 1 + 0.1 * 0.05 - 0.2 * 0.0025
+    measured_x = 0.2 * radial + 2 * 0.01 * 0.2 * -0.1 - 0.02 * (0.05 + 2 * 0.04)
+    measured_y = -0.1 * radial + 0.01 * (0.05 + 2 * 0.01) + 2 * -0.02 * 0.2 * -0.1
+    assert x[10, 30] == pytest.approx(100 * measured_x + 10, abs=1e-4)
+    assert y[10, 30] == pytest.approx(100 * measured_y + 20, abs=1e-4)
+    x, y = lenses.MeasurementLens(-0.1).sources(K, (64, 48))
+    measured = np.array([x[10, 30] - 10, y[10, 30] - 20]) / 100
+    assert measured * (1 - 0.1 * measured @ measured) == pytest.approx([0.2, -0.1], abs=1e-6)
+    assert (x[20, 10], y[20, 10]) == (10, 20)
 
 
 def test_poses_between_known_ones():
