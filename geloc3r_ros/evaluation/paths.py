@@ -37,6 +37,7 @@ class Path3d:
 
     Attributes:
         kind: ``chained`` or ``seen from a``.
+        frame: the frame that it is in: that of a, at its first stamp where it is chained.
         stamps: (N,) nanoseconds.
         estimated: (N, 4, 4).
         true: (N, 4, 4).
@@ -45,6 +46,7 @@ class Path3d:
     """
 
     kind: str
+    frame: str
     stamps: Stamps
     estimated: Array
     true: Array
@@ -62,18 +64,21 @@ def path_of(predictions: Predictions, chained: bool) -> Path3d | None:
     own = np.linalg.norm(steps[unscaled, :3, 3], axis=1)
     steps[unscaled, :3, 3] *= (lengths / np.where(own > 0, own, 1.0))[:, None]
     from_truth = bool(unscaled.any())
+    frame = predictions.frames[0][0] if len(predictions) else ""
     if not chained:
         if known.sum() < 3:
             return None
         stamps, true = predictions.stamps[known, 1], predictions.T_a_b_true[known]
-        return Path3d("seen from a", stamps, steps[known], true, from_truth, 1)
+        return Path3d("seen from a", frame, stamps, steps[known], true, from_truth, 1)
     pieces = _pieces(predictions.stamps, known)
     longest = max(pieces, key=len, default=[])
     if len(longest) < 2:
         return None
     stamps = np.append(predictions.stamps[longest[0], 0], predictions.stamps[longest, 1])
     true = _chain(predictions.T_a_b_true[longest])
-    return Path3d("chained", stamps, _chain(steps[longest]), true, from_truth, len(pieces))
+    return Path3d(
+        "chained", f"{frame}_first", stamps, _chain(steps[longest]), true, from_truth, len(pieces)
+    )
 
 
 def path_figures(path: Path3d, alignment: Alignment) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class Picture(NamedTuple):
 
 
 def chosen_pairs(predictions: Predictions) -> dict[str, int]:
-    """Indices of the best, the median and the worst pair with a pose; of those that move, if any."""
+    """Indices of the best, the median and the worst pair with a pose; moving ones, if any."""
     e = errors(predictions)
     moved = e.moved if e.moved.any() else ~e.moved
     usable = np.flatnonzero(np.isfinite(e.pose) & moved)

@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -19,7 +20,9 @@ from typing import Any
 import numpy as np
 
 from geloc3r_ros import __version__
+from geloc3r_ros.evaluation.bags import BagWriter
 from geloc3r_ros.evaluation.figures import NOTE, errors, figures
+from geloc3r_ros.evaluation.messages import pose_stamped
 from geloc3r_ros.evaluation.paths import Path3d
 from geloc3r_ros.evaluation.predictions import Predictions
 from geloc3r_ros.evaluation.trajectories import write_tum
@@ -36,6 +39,7 @@ __all__ = [
 ]
 
 ERRORS = "errors.csv"
+BAG = "poses"
 
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "poselib", "rosbags")
 COLUMNS = (
@@ -119,9 +123,14 @@ def write_errors(folder: Path, predictions: Predictions) -> None:
 
 
 def write_paths(folder: Path, path: Path3d) -> None:
-    """Write ``estimate.tum`` and ``truth.tum``, which evo reads."""
-    for name, poses in (("estimate", path.estimated), ("truth", path.true)):
-        write_tum(folder / f"{name}.tum", dict(zip(path.stamps.tolist(), poses, strict=True)))
+    """Write ``estimate.tum`` and ``truth.tum``, which evo reads, and both as a bag, ``poses``."""
+    shutil.rmtree(folder / BAG, ignore_errors=True)
+    with BagWriter(folder / BAG) as bag:
+        for name, poses in (("estimate", path.estimated), ("truth", path.true)):
+            write_tum(folder / f"{name}.tum", dict(zip(path.stamps.tolist(), poses, strict=True)))
+            bag.add_topic(f"/{name}/pose", "geometry_msgs/msg/PoseStamped")
+            for stamp, T in zip(path.stamps.tolist(), poses, strict=True):
+                bag.write(f"/{name}/pose", stamp, pose_stamped(stamp, path.frame, T))
 
 
 def _processor() -> str:

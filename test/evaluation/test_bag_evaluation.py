@@ -59,6 +59,13 @@ def test_two_methods_over_the_images_of_a_bag(moving):
     assert results == json.loads((out / "metrics.json").read_text())
     assert (out / "orb" / "truth.tum").read_text().count("\n") == 9
     assert (out / "orb" / "errors.csv").read_text().count("\n") == 9
+    with BagReader(out / "orb" / "poses") as bag:
+        assert {n: t.count for n, t in bag.topics.items()} == {
+            "/estimate/pose": 8,
+            "/truth/pose": 8,
+        }
+        first = next(bag.messages(["/truth/pose"]))
+        assert bag.deserialize(first).header.frame_id == "left_optical"
 
 
 class Reader(HTMLParser):

@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The Foxglove layout names panels that it has, and topics and fields that the node publishes."""
+
+import json
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LAYOUT = json.loads((ROOT / "config" / "geloc3r.foxglove.json").read_text())
+NOT_OF_THE_NODE = re.compile(r"/(left|right)/(image|camera_info)|/ground_truth/right/pose")
+
+
+def panels(part):
+    if isinstance(part, str):
+        return [part]
+    return [*panels(part["first"]), *panels(part["second"])]
+
+
+def strings(part):
+    if isinstance(part, dict):
+        return [text for key, value in part.items() for text in (key, *strings(value))]
+    if isinstance(part, list):
+        return [text for value in part for text in strings(value)]
+    return [part] if isinstance(part, str) else []
+
+
+def test_each_panel_has_its_place():
+    assert sorted(panels(LAYOUT["layout"])) == sorted(LAYOUT["configById"])
+
+
+def test_topics_and_fields_are_those_of_the_node():
+    fields = re.findall(r"^\w+ +(\w+)", (ROOT / "msg" / "RelativePose.msg").read_text(), re.M)
+    topics = [text for text in strings(LAYOUT["configById"]) if text.startswith("/")]
+    assert len(topics) > 8
+    for topic in topics:
+        name, _, field = topic.partition(".")
+        known = re.fullmatch(
+            r"/geloc3r/(debug_image|right/(pose|pose_with_covariance|relative_pose))|/diagnostics",
+            name,
+        )
+        assert known or NOT_OF_THE_NODE.fullmatch(name), topic
+        assert not field or field in fields, topic
