@@ -5,7 +5,9 @@
 python test/benchmark/benchmark_training.py --help
 """
 
+import functools
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -18,8 +20,6 @@ from rich.table import Table
 from geloc3r_training.config import load_config
 from geloc3r_training.pairs import Pairs, Share
 from geloc3r_training.stage import Stage
-
-DESCRIPTORS = "stages.1.objective=descriptors"
 
 
 def main(
@@ -34,40 +34,34 @@ def main(
     accelerator = Accelerator(cpu=cpu)
     changes = [f"stages.{i}.batch_size={batch_size}" for i in range(3)]
     config = load_config(settings, [*changes, "stages.2.gcr.warm_up_steps=0", "data.workers=0"])
-    device = accelerator.device
+    title = f"{settings.stem}, {batch_size} pairs, {accelerator.device}"
+    table = Table("", "ms a step", "pairs/s", title=title)
 
-    def seconds(work) -> float:
-        work()
+    def time_of(name: str, work: Callable[[int], object]) -> float:
+        """Seconds that ``work`` takes, after a first time that is not counted."""
+        work(0)
         start = time.perf_counter()
-        for _ in range(steps):
-            work()
-        if device.type == "cuda":
+        for step in range(1, steps + 1):
+            work(step)
+        if torch.cuda.is_available() and not cpu:
             torch.cuda.synchronize()
-        return (time.perf_counter() - start) / steps
+        seconds = (time.perf_counter() - start) / steps
+        table.add_row(name, f"{1e3 * seconds:.0f}", f"{batch_size / seconds:.1f}")
+        return seconds
 
-    stream = Pairs(config.data, 0, device).of_stage(0, config.stages[0], 0, Share())
-    data = seconds(lambda: next(stream))
+    stream = Pairs(config.data, 0, accelerator.device).of_stage(0, config.stages[0], 0, Share())
+    time_of("data, one process", lambda step: next(stream))
     batch = next(stream)
-    table = Table(
-        "", "ms a step", "pairs/s", title=f"{settings.stem}, {batch_size} pairs, {device}"
-    )
-    table.add_row("data, one process", f"{1e3 * data:.0f}", f"{batch_size / data:.1f}")
     parts: dict[str, torch.Tensor] = {}
-    times = {}
+    times = []
     for index, stage_config in enumerate(config.stages):
         stage = Stage(config, index, parts, None, accelerator)
-        counter = iter(range(10**6))
-        times[stage_config.objective] = seconds(lambda: stage.update(batch, next(counter)))  # noqa: B023
+        times.append(time_of(stage_config.objective, functools.partial(stage.update, batch)))
         parts = {**parts, **stage.average.state_dict()}
-        rate = times[stage_config.objective]
-        table.add_row(stage_config.objective, f"{1e3 * rate:.0f}", f"{batch_size / rate:.1f}")
+    teacher = time_of("teacher", lambda step: stage.objective.teacher(*batch.views()))
     Console().print(table)
-    teacher = stage.objective.teacher
-    described = seconds(lambda: teacher(*batch.views()))
-    share = 1 - (times["pose"] + described) / times["consistency"]
-    print(
-        f"the teacher takes {1e3 * described:.0f} ms, the rest of GCR {100 * share:.0f} % of a step"
-    )
+    print(f"GCR takes {100 * (1 - times[0] / times[2]):.0f} % of a step of stage 2, ", end="")
+    print(f"{100 * teacher / times[2]:.0f} % of it in the teacher")
 
 
 if __name__ == "__main__":
