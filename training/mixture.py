@@ -21,7 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from geloc3r_training.config import StageConfig
 from geloc3r_training.data.colours import jitter
 from geloc3r_training.data.crops import crop
-from geloc3r_training.data.datasets import Pair, PosedDataset, open_dataset
+from geloc3r_training.data.datasets import Pair, open_dataset
 from geloc3r_training.data.datasets.base import View
 from geloc3r_training.data.mixture_config import MixtureConfig, PartConfig
 from geloc3r_training.data.pair_selection import PairConfig, load_pairs
@@ -50,15 +50,18 @@ class _Part:
     """A dataset with its selected pairs, by orientation."""
 
     def __init__(self, config: PartConfig, selection: PairConfig, cache: Path) -> None:
-        self.dataset: PosedDataset = open_dataset(Path(config.root), config.dataset, config.split)
+        self.dataset = open_dataset(Path(config.root), config.dataset, config.split)
+        self._selection, self._cache = selection, cache
         self.weight = config.pairs
         found = [
             pairs
             for scene in self.dataset.scenes()
             if (pairs := load_pairs(self.dataset, scene, selection, cache)) is not None
         ]
-        self.pairs = [Pair(scene.scene, a, b) for scene in found for a, b in scene.names]
-        if not self.pairs:
+        # Names stay on disk: a big dataset has tens of millions of them.
+        self._scenes = [scene.scene for scene in found]
+        self._ends = np.cumsum([len(scene.names) for scene in found])
+        if not len(self):
             raise DataError(
                 f"{cache} has no pairs of {config.dataset} with these settings; "
                 f"run: geloc3r-data prepare {config.root} --cache {cache}"
@@ -66,6 +69,23 @@ class _Part:
         self.covisibility = np.concatenate([scene.covisibility for scene in found]).min(axis=1)
         portrait = np.concatenate([scene.portrait for scene in found])
         self.of_orientation = {flag: np.flatnonzero(portrait == flag) for flag in (False, True)}
+
+    def __len__(self) -> int:
+        """Pairs to draw from."""
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def pair(self, number: int) -> Pair:
+        """Return a pair by its number.
+
+        Raises:
+            DataError: if the file of its scene is gone.
+        """
+        place = int(np.searchsorted(self._ends, number, side="right"))
+        scene = self._scenes[place]
+        known = load_pairs(self.dataset, scene, self._selection, self._cache)
+        if known is None:
+            raise DataError(f"{self._cache} has no pairs of {scene} any more; prepare them again")
+        return Pair(scene, *known.names[number - int(self._ends[place])])
 
 
 class Mixture:
@@ -85,7 +105,7 @@ class Mixture:
         cache = Path(config.cache)
         self.parts = [_Part(part, config.selection, cache) for part in config.parts]
         shares = [
-            [part.weight * len(part.of_orientation[flag]) / len(part.pairs) for part in self.parts]
+            [part.weight * len(part.of_orientation[flag]) / len(part) for part in self.parts]
             for flag in (False, True)
         ]
         self._weights = np.array(shares) / np.sum(shares)  # (orientation, part)
@@ -155,8 +175,8 @@ class Mixture:
         """
         chosen, rng = self.parts[part], np.random.default_rng([*draw.seed, place + 1])
         for _ in range(REDRAWS):
-            scene, *names = chosen.pairs[number]
             try:
+                scene, *names = chosen.pair(number)
                 frames = [chosen.dataset.frame(scene, name) for name in names]
                 zoom = rng.uniform(1.0, self.config.zoom)
                 views = [crop(chosen.dataset.read(f), draw.size, zoom) for f in frames]
@@ -170,7 +190,7 @@ class Mixture:
         views = [view._replace(image=image) for view, image in zip(views, images, strict=True)]
         if rng.random() < 0.5:
             views.reverse()
-        before = sum(len(other.pairs) for other in self.parts[:part])
+        before = sum(len(other) for other in self.parts[:part])
         return views, float(chosen.covisibility[number]), before + number
 
 

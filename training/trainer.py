@@ -271,7 +271,7 @@ def _refuse_other_settings(wanted: TrainingConfig, found: TrainingConfig, path: 
         f"{key} = {then.get(key)} and now {now.get(key)}"
         for key in {**then, **now}
         if then.get(key) != now.get(key)
-        and not (key.split(".")[0] in MAY_CHANGE or key == "data.workers")
+        and not (key.split(".")[0] in MAY_CHANGE or key in ("data.workers", "mixture.workers"))
     ]
     if differing:
         raise ConfigError(

@@ -102,7 +102,7 @@ def test_portrait_views_come_in_batches_of_their_own(roots):
     made = batches(mixture(roots), 30)
     tall = [batch.images.shape[3] > batch.images.shape[4] for batch in made]
     assert 0.05 < np.mean(tall) < 0.5  # a quarter of the pairs
-    first = len(mixture(roots).parts[0].pairs) + len(mixture(roots).parts[1].pairs)
+    first = len(mixture(roots).parts[0]) + len(mixture(roots).parts[1])
     for batch, portrait in zip(made, tall, strict=True):
         assert all((number >= first) == portrait for number in batch.ids)
 
@@ -111,7 +111,7 @@ def test_datasets_are_drawn_as_often_as_asked(roots):
     made = mixture(roots, weights=(300, 100, 0))
     assert len(made) == 400
     ids = np.concatenate([batch.ids for batch in batches(made, 60)])
-    assert (ids < len(made.parts[0].pairs)).mean() == pytest.approx(0.75, abs=0.1)
+    assert (ids < len(made.parts[0])).mean() == pytest.approx(0.75, abs=0.1)
 
 
 def test_where_there_is_no_depth_it_is_zero(roots):

@@ -49,8 +49,9 @@ def pair_picture(sample: Sample, third: bool = True) -> Image:
         if z > 0:
             there = T_b_a[:3, :3] @ (np.linalg.inv(sample.K[0]) @ pixel * z) + T_b_a[:3, 3]
             if there[2] > 0:
-                u_b, v_b, _ = sample.K[1] @ there / there[2]
-                cv2.circle(b, _integers(u_b, v_b), 5, colour, 2, cv2.LINE_AA)
+                place = _integers(*(sample.K[1] @ there / there[2])[:2])
+                if not _hidden(sample, place, there[2]):
+                    cv2.circle(b, place, 5, colour, 2, cv2.LINE_AA)
     parts = [a, b]
     if third:
         parts.append(carried(sample, 0, 1) if sample.depths is not None else np.zeros_like(b))
@@ -95,7 +96,9 @@ def _points(sample: Sample) -> tuple[Array, Array]:
     inner = np.zeros(grey.shape, bool)
     inner[RIM:-RIM, RIM:-RIM] = True
     if sample.depths is not None:
-        inner &= sample.depths[0] > 0
+        around = np.ones((7, 7))  # not at edges, where a pixel's depth may be of what is behind
+        nearest, farthest = (how(sample.depths[0], around) for how in (cv2.erode, cv2.dilate))
+        inner &= (nearest > 0) & (farthest < 1.1 * nearest)
     strength = np.where(inner, strength, -1)
     points = []
     for row in range(2):
@@ -110,6 +113,15 @@ def _points(sample: Sample) -> tuple[Array, Array]:
     return pixels, sample.depths[0][pixels[:, 1].astype(int), pixels[:, 0].astype(int)].astype(
         float
     )
+
+
+def _hidden(sample: Sample, pixel: tuple[int, int], z: float) -> bool:
+    """Whether view b sees something nearer at a pixel than a point at depth z."""
+    assert sample.depths is not None
+    u, v = pixel
+    height, width = sample.depths[1].shape
+    inside = 0 <= u < width and 0 <= v < height
+    return inside and 0 < float(sample.depths[1][v, u]) < 0.95 * z
 
 
 def _draw_line(image: Image, line: Array, colour: tuple[int, int, int]) -> None:

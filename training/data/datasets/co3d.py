@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -80,8 +81,8 @@ class Co3d(PosedDataset):
 
     def _entries(self, scene: str) -> Iterable[Entry]:
         category, _, sequence = scene.partition("/")
-        annotations = _annotations(self.root / category / "frame_annotations.jgz")
-        for annotation in annotations[sequence]:
+        packed = _annotations(self.root / category / "frame_annotations.jgz")[sequence]
+        for annotation in json.loads(zlib.decompress(packed)):
             name = Path(annotation["image"]["path"]).stem
             yield name, partial(self._frame, name, annotation)
 
@@ -142,12 +143,17 @@ def _intrinsics(viewpoint: dict[str, Any], width: int, height: int) -> Array:
 
 
 @cache
-def _annotations(path: Path) -> dict[str, list[dict[str, Any]]]:
-    """Annotations of a category by sequence, in the order of the frames."""
+def _annotations(path: Path) -> dict[str, bytes]:
+    """Annotations of a category by sequence, in the order of the frames; JSON, packed with zlib.
+
+    As objects, those of a whole category would take gigabytes.
+    """
     sequences = defaultdict(list)
     with gzip.open(path, "rt", encoding="utf-8") as file:
         for annotation in json.load(file):
             sequences[annotation["sequence_name"]].append(annotation)
-    for frames in sequences.values():
+    packed = {}
+    for sequence, frames in sequences.items():
         frames.sort(key=lambda annotation: annotation["frame_number"])
-    return dict(sequences)
+        packed[sequence] = zlib.compress(json.dumps(frames).encode())
+    return packed
