@@ -119,7 +119,7 @@ class _Evaluation:
         except BagError as error:
             if not count:
                 raise
-            self._note(f"only a part could be read: {error}")
+            self.note(f"only a part could be read: {error}")
 
     def _judged(self, name: str) -> Predictions:
         """Read the predictions back, and put the truth beside them."""
@@ -130,7 +130,7 @@ class _Evaluation:
                 "stamp are out of order, and those of two cameras meet within --slop"
             )
         self.runs[name], trouble = with_truth(predictions, self.bag, self.options.truth)
-        self._note(trouble)
+        self.note(trouble)
         if not np.isfinite(self.runs[name].T_a_b_true).all(axis=(1, 2)).any():
             raise BagError(
                 f"no pose of the truth lies within {self.options.truth.tolerance:g} s of a pair; "
@@ -139,7 +139,8 @@ class _Evaluation:
         write_errors(self.out / name, self.runs[name])
         return self.runs[name]
 
-    def _note(self, trouble: str) -> None:
+    def note(self, trouble: str) -> None:
+        """Keep what went wrong, each thing once."""
         if trouble and trouble not in self.troubles:
             self.troubles.append(trouble)
 
@@ -171,7 +172,7 @@ def evaluate_bag(
     bag, trouble = open_bag(path, out / "recovered.mcap")
     with bag:
         evaluation = _Evaluation(bag, out, options, watch)
-        evaluation._note(trouble)
+        evaluation.note(trouble)
         poses = None if options.images else find_poses(bag, options.poses)
         cameras: list[ImageSource] = []
         if poses:

@@ -16,6 +16,7 @@ from geloc3r_ros.evaluation.bags import BagReader
 from geloc3r_ros.evaluation.messages import stamp_of, transform_of
 from geloc3r_ros.evaluation.methods import Method
 from geloc3r_ros.evaluation.predictions import Prediction, PredictionFile
+from geloc3r_ros.geometry import Array
 
 __all__ = ["POSE_TYPES", "find_poses", "predict_bag", "read_recorded"]
 
@@ -124,16 +125,14 @@ def read_recorded(bag: BagReader, topic: str, child_frame: str = "") -> Iterator
 
 
 def _of_relative_pose(message: Any, child_frame: str) -> Prediction:
-    pose, covariance = message.pose.pose, np.array(message.pose.covariance, float).reshape(6, 6)
     child = message.child_stamp
-    child_stamp = int(child.sec) * 10**9 + int(child.nanosec)
-    return Prediction(
-        name=f"{stamp_of(message)}-{child_stamp}",
-        stamps=(stamp_of(message), child_stamp),
-        frames=(message.header.frame_id, message.child_frame_id or child_frame),
-        T_a_b=transform_of(pose) if message.valid else None,
+    return _recorded(
+        message,
+        int(child.sec) * 10**9 + int(child.nanosec),
+        message.child_frame_id or child_frame,
+        transform_of(message.pose.pose) if message.valid else None,
+        message.pose.covariance,
         reason=message.reason,
-        covariance=covariance if covariance.any() else None,
         seconds=float(message.latency),
         trained=bool(message.trained),
         scale_known=bool(message.scale_known),
@@ -141,23 +140,43 @@ def _of_relative_pose(message: Any, child_frame: str) -> Prediction:
 
 
 def _of_pose(message: Any, child_frame: str) -> Prediction:
-    stamp, T_a_b = stamp_of(message), transform_of(message.pose)
-    return Prediction(
-        name=f"{stamp}-{stamp}",
-        stamps=(stamp, stamp),
-        frames=(message.header.frame_id, child_frame),
-        T_a_b=T_a_b,
-        scale_known=bool(abs(np.linalg.norm(T_a_b[:3, 3]) - 1.0) > UNIT),
+    T_a_b = transform_of(message.pose)
+    return _recorded(
+        message, stamp_of(message), child_frame, T_a_b, None, scale_known=_has_length(T_a_b)
     )
 
 
 def _of_pose_with_covariance(message: Any, child_frame: str) -> Prediction:
-    stamp, T_a_b = stamp_of(message), transform_of(message.pose.pose)
+    T_a_b, covariance = transform_of(message.pose.pose), message.pose.covariance
+    return _recorded(
+        message, stamp_of(message), child_frame, T_a_b, covariance, scale_known=_has_length(T_a_b)
+    )
+
+
+def _has_length(T_a_b: Array) -> bool:
+    return bool(abs(np.linalg.norm(T_a_b[:3, 3]) - 1.0) > UNIT)
+
+
+def _recorded(
+    message: Any,
+    child_stamp: int,
+    child_frame: str,
+    T_a_b: Array | None,
+    covariance: Any,
+    reason: str = "",
+    **more: Any,
+) -> Prediction:
+    """A prediction; numbers that are not finite are none, and zeros are no covariance."""
+    stamp = stamp_of(message)
+    if T_a_b is not None and not np.isfinite(T_a_b).all():
+        T_a_b, reason = None, "the recorded pose is not finite"
+    C = None if covariance is None else np.array(covariance, float).reshape(6, 6)
     return Prediction(
-        name=f"{stamp}-{stamp}",
-        stamps=(stamp, stamp),
+        name=f"{stamp}-{child_stamp}",
+        stamps=(stamp, child_stamp),
         frames=(message.header.frame_id, child_frame),
         T_a_b=T_a_b,
-        covariance=np.array(message.pose.covariance, float).reshape(6, 6),
-        scale_known=bool(abs(np.linalg.norm(T_a_b[:3, 3]) - 1.0) > UNIT),
+        covariance=C if C is not None and np.isfinite(C).all() and C.any() else None,
+        reason=reason,
+        **more,
     )

@@ -47,9 +47,12 @@ def open_bag(path: Path, scratch: Path) -> tuple[BagReader, str]:
         except BagError as error:
             trouble = str(error)
     if files[0].suffix != ".mcap":
-        raise BagError(trouble)
+        raise BagError(f"{trouble}; a .db3: sqlite3 OLD.db3 .recover | sqlite3 NEW.db3")
     recover_mcap(files[0], scratch)
-    return BagReader(scratch), trouble
+    bag = BagReader(scratch)
+    if not any(topic.count for topic in bag.topics.values()):
+        raise BagError(f"{trouble}. Not one message of it is whole")
+    return bag, trouble
 
 
 def recover_mcap(damaged: Path, whole: Path) -> None:

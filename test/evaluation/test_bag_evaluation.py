@@ -255,6 +255,21 @@ def test_poses_that_a_node_recorded(tmp_path):
     assert results["configuration"]["poses"] == "/geloc3r/right/relative_pose"
 
 
+def test_recorded_numbers_that_are_not_finite_are_failures(tmp_path):
+    path = tmp_path / "bag"
+    with BagWriter(path) as bag:
+        for topic in ("/pose", TRUTH):
+            bag.add_topic(topic, "geometry_msgs/msg/PoseStamped")
+        for i in range(3):
+            T = make_transform(np.eye(3), [0, 0, 2.0])
+            bag.write(TRUTH, i + 1, messages.pose_stamped(i + 1, "left", T))
+            T[0, 3] = np.nan if i == 1 else 0
+            bag.write("/pose", i + 1, messages.pose_stamped(i + 1, "left", T))
+    said = evaluate(path, tmp_path / "out", poses="/pose")["methods"]["recorded"]
+    assert (said["pairs"], said["failures"]) == (3, 1)
+    assert "not finite" in (tmp_path / "out" / "recorded" / "errors.csv").read_text()
+
+
 def test_a_recording_without_definitions_says_what_to_do(tmp_path):
     path = write_node_bag(tmp_path / "bag", StoragePlugin.SQLITE3)
     with sqlite3.connect(path / "bag.db3") as database:

@@ -76,6 +76,20 @@ def test_nothing_to_read_is_said(tmp_path, content, message):
         open_bag(path, tmp_path / "scratch.mcap")
 
 
+def test_no_whole_message_is_said(bag, tmp_path):
+    file = bag / "bag.mcap"
+    file.write_bytes(file.read_bytes()[:2000])
+    with pytest.raises(BagError, match=r"cut off; .* Not one message of it is whole"):
+        open_bag(bag, tmp_path / "scratch.mcap")
+
+
+def test_a_broken_database_says_how_to_mend_it(tmp_path):
+    path = tmp_path / "bag.db3"
+    path.write_bytes(b"SQLite format 3" + bytes(5000))
+    with pytest.raises(BagError, match=r"damaged or .* sqlite3 OLD\.db3 \.recover"):
+        open_bag(path, tmp_path / "scratch.mcap")
+
+
 def test_what_does_not_exist_is_said(tmp_path):
     with pytest.raises(BagError, match="does not exist"):
         open_bag(tmp_path / "none", tmp_path / "scratch.mcap")
