@@ -195,7 +195,9 @@ class Trainer:
         in_all, in_a_row = (skipped / self.share.processes).tolist()
         numbers |= logs.throughput()
         numbers["skipped"] = in_all
-        numbers["learning_rate"] = learning_rate(self.stage.config, self.step - 1)
+        numbers["learning_rate"] = learning_rate(
+            self.stage.config, self.step - 1, self.stage.restarted
+        )
         logs.write(numbers, self._total())
         if in_a_row >= self.config.max_skipped:
             raise DivergedError(
