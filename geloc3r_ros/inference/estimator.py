@@ -48,7 +48,7 @@ class RelativePoseEstimator:
         self._cache_size = cache_size
         self._cache: OrderedDict[bytes, Any] = OrderedDict()
         if not self.info.trained:
-            log.warning("the weights are untrained: every pose is noise")
+            log.warning("%s: the weights are untrained, every pose is noise", self.info.name)
 
     @classmethod
     def load(

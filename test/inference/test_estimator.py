@@ -184,7 +184,7 @@ def test_untrained_weights_are_declared_everywhere(tmp_path, caplog):
     found = estimator.estimate(scene(1), scene(2))
     assert (estimator.trained, found.trained) == (False, False)
     assert estimator.weights_id == "random"
-    assert "random are untrained" in caplog.text
+    assert "random: the weights are untrained" in caplog.text
     assert np.diag(found.covariance)[3:] == pytest.approx(np.pi**2)
 
 
