@@ -133,13 +133,13 @@ class Trainer:
                     parts = self.stage.average.state_dict()
                     self.index, self.step, self.best = self.index + 1, 0, -1.0
                     self.stage = self._stage(parts)
-                self._run_stage(logs, interrupt)
-                if interrupt:
+                if self._run_stage(logs, interrupt):
                     logs.say(f"{interrupt.reason}: step {self.step} of stage {self.index} is kept")
                     break
         return self.done
 
-    def _run_stage(self, logs: Logbook, interrupt: Interrupt) -> None:
+    def _run_stage(self, logs: Logbook, interrupt: Interrupt) -> bool:
+        """Run a stage to its end, or until stopped; returns whether it was stopped."""
         config, stage = self.config, self.stage
         logs.begin_stage(
             f"stage {self.index}: {stage.config.objective}", stage.config.steps, self.step
@@ -165,6 +165,7 @@ class Trainer:
             stopped = self._agreed(interrupt)
             if self.step % config.checkpoint_every == 0 or at_end or stopped:
                 self._save(at_end)
+        return stopped
 
     def _batches(self) -> Iterator[PairBatch]:
         batches = self.pairs.of_stage(
