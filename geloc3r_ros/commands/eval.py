@@ -17,6 +17,7 @@ from rich.table import Table
 from geloc3r_ros.commands.console import UNTRAINED, WEIGHTS_HELP, out
 
 if TYPE_CHECKING:
+    from geloc3r_ros.evaluation.methods import Method
     from geloc3r_ros.evaluation.predictions import Prediction
 
 __all__ = ["evaluation"]
@@ -28,11 +29,19 @@ evaluation = typer.Typer(
     no_args_is_help=True,
 )
 
+
+class MethodName(str, Enum):
+    """The keys of ``METHODS``, here for the help to list them."""
+
+    geloc3r = "geloc3r"
+    sift = "sift"
+    orb = "orb"
+    sift_poselib = "sift+poselib"
+    orb_poselib = "orb+poselib"
+
+
 MethodOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="`geloc3r` (default), `sift`, `orb`, `sift+poselib`, `orb+poselib`; repeat for more."
-    ),
+    list[MethodName] | None, typer.Option(help="Repeat for more; `geloc3r` by default.")
 ]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder for all that it writes.")]
 WeightsOption = Annotated[str, typer.Option(help=WEIGHTS_HELP)]
@@ -67,13 +76,9 @@ def pairs(
 
         geloc3r eval pairs pairs.json --method geloc3r --method sift --out results/both
     """
-    from geloc3r_ros.evaluation.methods import load_method
     from geloc3r_ros.evaluation.pair_evaluation import evaluate_pairs
 
-    methods = [
-        load_method(name, weights=weights, device=device, precision=precision)
-        for name in method or ["geloc3r"]
-    ]
+    methods = _load_methods(method, weights=weights, device=device, precision=precision)
     with _interruptible(output):
         results = evaluate_pairs(file, methods, output, _watch)
     _print_results(results, output)
@@ -123,7 +128,6 @@ def bag(
         geloc3r eval bag node/ --poses /geloc3r/right/relative_pose --truth truth.tum
     """
     from geloc3r_ros.evaluation.bag_evaluation import BagOptions, evaluate_bag
-    from geloc3r_ros.evaluation.methods import load_method
     from geloc3r_ros.evaluation.truth import TruthOptions
 
     options = BagOptions(
@@ -133,10 +137,7 @@ def bag(
         images=images or (), poses=poses, child_frame=child_frame, step=step, slop=slop,
         rectify=rectify, alignment=align.value,
     )  # fmt: skip
-    methods = [
-        load_method(name, weights=weights, device=device, precision=precision)
-        for name in method or ["geloc3r"]
-    ]
+    methods = _load_methods(method, weights=weights, device=device, precision=precision)
     with _interruptible(output):
         results = evaluate_bag(path, methods, output, options, _watch)
     _print_results(results, output)
@@ -176,6 +177,14 @@ def compare(
         table.add_row(d.metric, *row, d.better or "maybe chance")
     out.print(f"A: {a}\nB: {b}")
     out.print(table)
+
+
+def _load_methods(names: list[MethodName] | None, **settings: str) -> Iterator[Method]:
+    """Load each method when its turn comes: a bag with recorded poses needs none."""
+    from geloc3r_ros.evaluation.methods import load_method
+
+    for name in names or [MethodName.geloc3r]:
+        yield load_method(name.value, **settings)
 
 
 @contextmanager

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,7 +146,7 @@ class _Evaluation:
 
 
 def evaluate_bag(
-    path: Path, methods: Sequence[Method], out: Path, options: BagOptions, watch: Watch
+    path: Path, methods: Iterable[Method], out: Path, options: BagOptions, watch: Watch
 ) -> dict[str, Any]:
     """Predict what is missing, then write metrics, errors, trajectories and report.
 

@@ -17,7 +17,7 @@ from geloc3r_ros.evaluation.metrics import PoseMetrics, errors_of, summarise
 from geloc3r_ros.evaluation.predictions import Predictions
 from geloc3r_ros.geometry import Array, rotation_angle
 
-__all__ = ["NOTE", "Errors", "errors", "figures", "percentiles"]
+__all__ = ["MOVED", "NOTE", "Errors", "errors", "figures", "percentiles"]
 
 NOTE = (
     "The error of a pair is the larger of its rotation and its direction error; AUC is the area "

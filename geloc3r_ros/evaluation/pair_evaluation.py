@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ Watch = Callable[[Iterator[Prediction], str, int], Iterator[Prediction]]
 
 
 def evaluate_pairs(
-    path: Path, methods: Sequence[Method], out: Path, watch: Watch
+    path: Path, methods: Iterable[Method], out: Path, watch: Watch
 ) -> dict[str, Any]:
     """Predict what is missing, then write metrics, errors and report; return the results.
 

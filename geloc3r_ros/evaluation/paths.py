@@ -23,6 +23,7 @@ from geloc3r_ros.evaluation.alignment import (
     relative_errors,
 )
 from geloc3r_ros.evaluation.association import Stamps
+from geloc3r_ros.evaluation.figures import MOVED
 from geloc3r_ros.evaluation.predictions import Predictions
 from geloc3r_ros.geometry import Array
 
@@ -55,7 +56,7 @@ class Path3d:
 
 
 def path_of(predictions: Predictions, chained: bool) -> Path3d | None:
-    """The path in these predictions; None where it has not three poses with a truth."""
+    """The path in these predictions; None under three poses with a truth, or standing still."""
     both = np.concatenate([predictions.T_a_b, predictions.T_a_b_true], axis=1)
     known: Mask = np.isfinite(both).all(axis=(1, 2))
     steps = predictions.T_a_b.copy()
@@ -66,19 +67,19 @@ def path_of(predictions: Predictions, chained: bool) -> Path3d | None:
     from_truth = bool(unscaled.any())
     frame = predictions.frames[0][0] if len(predictions) else ""
     if not chained:
-        if known.sum() < 3:
-            return None
         stamps, true = predictions.stamps[known, 1], predictions.T_a_b_true[known]
-        return Path3d("seen from a", frame, stamps, steps[known], true, from_truth, 1)
-    pieces = _pieces(predictions.stamps, known)
-    longest = max(pieces, key=len, default=[])
-    if len(longest) < 2:
-        return None
-    stamps = np.append(predictions.stamps[longest[0], 0], predictions.stamps[longest, 1])
-    true = _chain(predictions.T_a_b_true[longest])
-    return Path3d(
-        "chained", f"{frame}_first", stamps, _chain(steps[longest]), true, from_truth, len(pieces)
-    )
+        path = Path3d("seen from a", frame, stamps, steps[known], true, from_truth, 1)
+    else:
+        pieces = _pieces(predictions.stamps, known)
+        longest = max(pieces, key=len, default=[])
+        stamps = predictions.stamps[longest, 1]
+        if longest:
+            stamps = np.insert(stamps, 0, predictions.stamps[longest[0], 0])
+        true, estimated = _chain(predictions.T_a_b_true[longest]), _chain(steps[longest])
+        path = Path3d(
+            "chained", f"{frame}_first", stamps, estimated, true, from_truth, len(pieces)
+        )
+    return path if len(path.stamps) > 2 and _extent(path.true) > MOVED else None
 
 
 def path_figures(path: Path3d, alignment: Alignment) -> dict[str, Any]:
@@ -127,6 +128,10 @@ def _pieces(stamps: Stamps, known: Mask) -> list[list[int]]:
         else:
             pieces.append([int(i)])
     return pieces
+
+
+def _extent(poses: Array) -> float:
+    return float(np.ptp(poses[:, :3, 3], axis=0).max())
 
 
 def _chain(steps: Array) -> Array:

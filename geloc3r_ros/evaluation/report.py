@@ -193,7 +193,7 @@ def _path_section(method: str, said: Mapping[str, Any], path: Path3d) -> str:
         facts += f" It is the longest of {said['pieces']} pieces between failures."
     title = f"Trajectory of {method}"
     if "failure" in said:
-        return html.section(title, html.paragraph(facts), html.warning(said["failure"]))
+        return html.section(title, html.paragraph(f"{facts} No APE or RPE: {said['failure']}."))
     kinds = ("ape_m", "ape_deg", "rpe_m", "rpe_deg")
     names = {"m": "m", "deg": "°"}
     rows = [

@@ -10,8 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from geloc3r_ros.cli import app
+from geloc3r_ros.commands.eval import MethodName
 from geloc3r_ros.demo.recording import stereo_pairs, truth, write_recording
 from geloc3r_ros.errors import ConfigError
+from geloc3r_ros.evaluation.methods import METHODS
 from geloc3r_ros.evaluation.predictions import PredictionFile
 
 
@@ -102,6 +104,10 @@ def test_a_damaged_bag_ends_with_3(benchmark, tmp_path):
     text = run("bag", tmp_path / "bag", *arguments, code=3)
     assert "damaged: " in text
     assert (tmp_path / "out" / "report.html").is_file()
+
+
+def test_all_methods_can_be_named():
+    assert {name.value for name in MethodName} == set(METHODS)
 
 
 @pytest.mark.parametrize("command", ["pairs", "bag", "compare"])

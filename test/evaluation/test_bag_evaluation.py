@@ -172,8 +172,7 @@ def test_the_demos_recording(tmp_path):
     sift = results["methods"]["sift"]
     assert sift["pairs"] == 13
     assert sift["rotation_median_deg"] < 3
-    # The pose of a stereo pair never changes.
-    assert "13 positions determine no alignment" in results["paths"]["sift"]["failure"]
+    assert results["paths"] == {}  # the pose of a stereo pair never changes
 
 
 def test_a_bag_that_was_cut_off_is_evaluated_as_far_as_it_goes(tmp_path):

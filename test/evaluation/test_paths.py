@@ -66,16 +66,22 @@ def test_two_cameras_show_the_path_of_b():
     assert path.estimated == pytest.approx(path.true)
 
 
-def test_a_camera_that_stands_still_has_no_alignment():
-    still = Predictions.of(
-        {},
-        [
-            Prediction(name=str(i), T_a_b=unit(STEPS[1]), T_a_b_true=STEPS[1], stamps=(i, i))
-            for i in range(4)
-        ],
-    )
-    figures = path_figures(path_of(still, chained=False), "se3")
-    assert "4 positions determine no alignment" in figures["failure"]
+def test_a_camera_that_stands_still_has_no_path():
+    still = [
+        Prediction(name=str(i), T_a_b=unit(STEPS[1]), T_a_b_true=STEPS[1], stamps=(i, i))
+        for i in range(4)
+    ]
+    assert path_of(Predictions.of({}, still), chained=False) is None
+
+
+def test_a_straight_line_has_no_alignment():
+    line = [
+        Prediction(name=str(i), T_a_b=T, T_a_b_true=T, stamps=(i, i), scale_known=True)
+        for i, T in enumerate(make_transform(np.eye(3), [0, 0, i + 1.0]) for i in range(4))
+    ]
+    path = path_of(Predictions.of({}, line), chained=False)
+    assert "4 positions determine no alignment" in path_figures(path, "se3")["failure"]
+    assert path_figures(path, "none")["ape_m"]["max"] == 0
 
 
 @pytest.mark.parametrize("chained", [True, False])
