@@ -163,8 +163,12 @@ class Pairs:
         return self._batches(requests)
 
     def _batches(self, requests: Iterator[_Request]) -> Iterator[PairBatch]:
+        maker = _Maker(self.scenes)
+        if self.config.workers:
+            # The rays are compiled in seconds, and workers that are forked inherit the code.
+            maker[_Request(range(1), self.config.sizes[0])]
         loader = DataLoader(
-            _Maker(self.scenes),
+            maker,
             batch_size=None,
             sampler=requests,
             num_workers=self.config.workers,
