@@ -29,7 +29,7 @@ from geloc3r_ros.evaluation.predictions import (
 from geloc3r_ros.evaluation.recovery import open_bag
 from geloc3r_ros.evaluation.report import Picture, chosen_pairs, make_report
 from geloc3r_ros.evaluation.results import results_of, write_errors, write_json, write_paths
-from geloc3r_ros.evaluation.truth import TruthOptions, with_truth
+from geloc3r_ros.evaluation.truth import TruthOptions, check_source, with_truth
 
 __all__ = ["RECORDED", "BagOptions", "evaluate_bag"]
 
@@ -168,9 +168,9 @@ def evaluate_bag(
     """
     if options.step < 1:
         raise ConfigError(f"step is {options.step}; it must be 1 or more")
-    out.mkdir(parents=True, exist_ok=True)
     bag, trouble = open_bag(path, out / "recovered.mcap")
     with bag:
+        check_source(bag, options.truth.source)
         evaluation = _Evaluation(bag, out, options, watch)
         evaluation.note(trouble)
         poses = None if options.images else find_poses(bag, options.poses)

@@ -70,6 +70,7 @@ def recover_mcap(damaged: Path, whole: Path) -> None:
         if end == len(MAGIC):
             raise BagError(f"{damaged} is cut off before its first whole record: nothing to read")
         source.seek(0)
+        whole.parent.mkdir(parents=True, exist_ok=True)
         with whole.open("wb") as target:
             left = end
             while left and (piece := source.read(min(left, 1 << 20))):

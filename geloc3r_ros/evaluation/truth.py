@@ -24,7 +24,7 @@ from geloc3r_ros.evaluation.predictions import Predictions
 from geloc3r_ros.evaluation.trajectories import read_tum
 from geloc3r_ros.geometry import Array, inverse, make_transform, rotation_from_quat_xyzw
 
-__all__ = ["TRUTH_TYPES", "TruthOptions", "with_truth"]
+__all__ = ["TRUTH_TYPES", "TruthOptions", "check_source", "with_truth"]
 
 TF, TF_STATIC = "/tf", "/tf_static"
 UNNAMED = "(fixed)"
@@ -66,6 +66,7 @@ def with_truth(
     Raises:
         BagError: if the source cannot be read, or does not link the frames of the predictions.
     """
+    check_source(bag, options.source)
     if not len(predictions):
         return predictions, ""
     frame_a, frame_b = Counter(predictions.frames).most_common(1)[0][0]
@@ -87,6 +88,29 @@ def with_truth(
     return replace(predictions, T_a_b_true=T_a_b), trouble
 
 
+def check_source(bag: BagReader, source: str) -> None:
+    """Check that there is a truth, without reading it.
+
+    Raises:
+        BagError: naming what the bag has, if it is not there or of a wrong type.
+    """
+    topics = {name: t.type for name, t in bag.topics.items() if t.count}
+    kind = topics.get(source)
+    if kind is not None and kind not in TRUTH_TYPES:
+        raise BagError(
+            f"{source} is of type {kind}; the truth is read from {', '.join(TRUTH_TYPES)}, "
+            "tf, or a TUM file"
+        )
+    if source == "tf" and not {TF, TF_STATIC} & set(topics):
+        raise BagError(f"{bag.path} has no messages on {TF} or {TF_STATIC}")
+    if source != "tf" and kind is None and not Path(source).is_file():
+        having = sorted(name for name, kind in topics.items() if kind in TRUTH_TYPES)
+        raise BagError(
+            f"no truth on {source}: it is no topic of {bag.path} and no file; topics with poses "
+            f"are {', '.join(having) or 'none'}"
+        )
+
+
 class _Source:
     """Reads the links that a source, and the bag's static TF, tell."""
 
@@ -106,30 +130,17 @@ class _Source:
             for link in self._of_tf(TF_STATIC):
                 yield link._replace(stamp=-1)
         if source == "tf":
-            if TF not in self._topics and TF_STATIC not in self._topics:
-                raise BagError(f"{self._bag.path} has no messages on {TF} or {TF_STATIC}")
             if TF in self._topics:
                 yield from self._of_tf(TF)
-        elif kind in TRUTH_TYPES:
+        elif kind:
             for raw in self._bag.messages([source]):
                 link = self._explained(TRUTH_TYPES[kind], self._bag.deserialize(raw))
                 self.root = self.root or link.parent
                 yield link
-        elif kind:
-            raise BagError(
-                f"{source} is of type {kind}; the truth is read from {', '.join(TRUTH_TYPES)}, "
-                "tf, or a TUM file"
-            )
-        elif Path(source).is_file():
+        else:
             self.root = self._file_frame
             for stamp, T in read_tum(Path(source)).items():
                 yield Link(stamp, self._file_frame, self._moving, T)
-        else:
-            having = sorted(name for name, kind in self._topics.items() if kind in TRUTH_TYPES)
-            raise BagError(
-                f"no truth on {source}: it is no topic of {self._bag.path} and no file; topics "
-                f"with poses are {', '.join(having) or 'none'}"
-            )
 
     def _of_tf(self, topic: str) -> Iterator[Link]:
         for raw in self._bag.messages([topic]):

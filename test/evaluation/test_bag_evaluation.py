@@ -192,6 +192,9 @@ def test_no_pair_and_no_truth_are_said(moving_bag, tmp_path):
     (tmp_path / "truth.tum").write_text("1 0 0 0 0 0 0 1\n")
     with pytest.raises(BagError, match=r"no pose of the truth lies within 0\.02 s"):
         evaluate(moving_bag, tmp_path / "a", "orb", truth=str(tmp_path / "truth.tum"))
+    with pytest.raises(BagError, match="no truth on /nothing"):
+        evaluate(moving_bag, tmp_path / "d", "orb", truth="/nothing")
+    assert not (tmp_path / "d").exists()
     with pytest.raises(BagError, match="has no pair to evaluate"):
         evaluate(moving_bag, tmp_path / "b", "orb", images=["/right/image/compressed"], step=50)
     with pytest.raises(ConfigError, match="step is 0"):
