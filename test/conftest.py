@@ -3,6 +3,7 @@
 """Every test process has a DDS domain of its own on this machine, with the shipped profile."""
 
 import os
+import signal
 from importlib.util import find_spec
 
 from hypothesis import settings
@@ -17,3 +18,6 @@ if find_spec("rclpy") is not None:
     from geloc3r_ros.nodes import transport
 
     os.environ.update(transport.environment())
+
+# A shell's background jobs ignore SIGINT, and so would every process that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -61,9 +61,23 @@ def bag(tmp_path_factory):
     return write_bag(tmp_path_factory.mktemp("replay") / "bag")
 
 
+started = []
+
+
+@pytest.fixture(autouse=True)
+def end():
+    """Leave no replay behind, whatever became of the test."""
+    yield
+    while started:
+        process = started.pop()
+        process.kill()
+        process.wait()
+
+
 def start(bag, **options):
     command = [sys.executable, "-c", SCRIPT, str(bag), repr(options)]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    started.append(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+    return started[-1]
 
 
 class Listener:
