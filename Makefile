@@ -21,8 +21,8 @@ setup: ## Make .venv and install/: everything that the other targets need
 demo: setup ## Show the node at work on a stereo recording; writes demo_output/
 	@$(ENTER) && geloc3r demo
 
-test: setup ## Run the whole test suite
-	@$(ENTER) && pytest
+test: setup ## Run the whole test suite, or TESTS="test/nodes ..."
+	@$(ENTER) && pytest $(TESTS)
 
 lint: setup ## Check style and types
 	@$(ENTER) && ruff check && ruff format --check --quiet && mypy
