@@ -9,7 +9,7 @@ import numpy as np
 from helpers.dataset_layouts import _distorted, _numbers, _quat_wxyz
 from helpers.rendered_views import depth_png, photograph
 
-BROWN = 0.05, -0.03, 0.002, -0.001
+BROWN = 0.05, -0.03, 0.01, -0.006
 
 
 def _through_lens(picture, K, how):

@@ -10,6 +10,7 @@ from helpers import dataset_layouts, video_layouts
 from helpers.rendered_views import SMALL, T_0_1, rendered, round_trip
 
 from geloc3r_training.data.datasets import DATASETS, Pair, open_dataset
+from geloc3r_training.data.datasets.files import read_rgb
 from geloc3r_training.data.sample import Scale
 
 KINECT = (640, 480)
@@ -132,6 +133,21 @@ def test_pixels_are_those_that_were_stored(loaded):
         assert known.mean() > 0.9
         error = np.abs(view.depth[known] - views.depths[1][known]) / views.depths[1][known]
         assert np.percentile(error, 95) < 0.02
+
+
+@pytest.mark.parametrize("name", ["dl3dv", "cambridge", "scannetpp"])
+def test_lens_distortion_is_removed(name, tmp_path):
+    case = CASES[name]
+    views = rendered((320, 240), 270.0, 270.0, 159.5, 119.5)
+    case.write(tmp_path, views)
+    dataset = open_dataset(tmp_path)
+    frame = dataset.frames(case.scene)[0]
+
+    def difference(image):
+        return np.abs(image.astype(float) - views.images[0])[30:-30, 30:-30].mean()
+
+    left = difference(dataset.read(frame).image) / difference(read_rgb(frame.image))
+    assert left < 0.6
 
 
 def test_reprojection_closes(loaded):
