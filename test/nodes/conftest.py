@@ -4,7 +4,8 @@
 
 import pytest
 import rclpy
-from helpers.robot import OPEN, Robot
+from helpers.robot import OPEN, Robot, wait_until
+from rclpy.executors import SingleThreadedExecutor
 
 from geloc3r_ros.inference import RelativePoseEstimator
 
@@ -13,6 +14,22 @@ from geloc3r_ros.inference import RelativePoseEstimator
 def estimator():
     """The estimator that the node uses too."""
     return RelativePoseEstimator.load("tiny", device="cpu", precision="fp32")
+
+
+@pytest.fixture
+def client():
+    """A node that calls services, publishes and listens; ``spin_until`` spins it meanwhile."""
+    rclpy.init()
+    node = rclpy.create_node("client")
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    node.spin_until = lambda condition, seconds=60.0: wait_until(
+        lambda: (executor.spin_once(timeout_sec=0.02), condition())[1], seconds
+    )
+    yield node
+    executor.shutdown()
+    node.destroy_node()
+    rclpy.shutdown()
 
 
 @pytest.fixture

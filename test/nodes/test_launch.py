@@ -9,12 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-import rclpy
-from helpers.robot import wait_until
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import GetParameters, SetParameters
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter, parameter_value_to_python
 
 from geloc3r_ros.msg import RelativePose
@@ -33,22 +30,6 @@ PARAMETERS = """
     precision: fp32
     publish_untrained: true
 """
-
-
-@pytest.fixture
-def client():
-    """A node that calls services and listens."""
-    rclpy.init()
-    node = rclpy.create_node("client")
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    node.spin_until = lambda condition, seconds=60.0: wait_until(
-        lambda: (executor.spin_once(timeout_sec=0.02), condition())[1], seconds
-    )
-    yield node
-    executor.shutdown()
-    node.destroy_node()
-    rclpy.shutdown()
 
 
 @pytest.fixture

@@ -8,11 +8,9 @@ import subprocess
 import time
 
 import pytest
-import rclpy
-from helpers.robot import BASE_STAMP, image_message, picture, wait_until
+from helpers.robot import BASE_STAMP, image_message, picture
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
@@ -37,22 +35,6 @@ def node_process(*parameters, arguments=()):
         if process.poll() is None:
             process.kill()
         process.wait()
-
-
-@pytest.fixture
-def client():
-    """A node that calls services and publishes images."""
-    rclpy.init()
-    node = rclpy.create_node("client")
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    node.spin_until = lambda condition, seconds=30.0: wait_until(
-        lambda: (executor.spin_once(timeout_sec=0.02), condition())[1], seconds
-    )
-    yield node
-    executor.shutdown()
-    node.destroy_node()
-    rclpy.shutdown()
 
 
 def call(client, kind, name, request):
