@@ -24,6 +24,7 @@ RUN = [
 ]
 TRAINING = ["accelerate>=1.0", "h5py>=3.6", "numba>=0.60", "tensorboard>=2.14"]
 TEST = [
+    "evo>=1.30",  # GPL-3: a test compares APE and RPE with it, nothing else imports it
     "hypothesis>=6",
     "mypy>=1.10",
     "poselib>=2.0.4",
@@ -54,7 +55,6 @@ setup(
     extras_require={
         "training": TRAINING,
         "baselines": ["poselib>=2.0.4"],  # for `geloc3r eval --method sift+poselib`
-        "evo": ["evo>=1.30"],  # GPL-3; a test compares APE and RPE with it
         "test": [*TRAINING, *TEST],
     },
     entry_points={
