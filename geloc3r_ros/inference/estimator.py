@@ -38,7 +38,7 @@ class RelativePoseEstimator:
         resampling: how images are resized, a key of ``RESAMPLINGS``.
     """
 
-    def __init__(self, backend: Backend, resampling: str = "area", cache_size: int = 8) -> None:
+    def __init__(self, backend: Backend, resampling: str = "lanczos", cache_size: int = 8) -> None:
         if resampling not in RESAMPLINGS:
             raise ConfigError(f"resampling '{resampling}' is not one of {', '.join(RESAMPLINGS)}")
         self.backend = backend
@@ -58,7 +58,7 @@ class RelativePoseEstimator:
         device: str = "auto",
         precision: str = "auto",
         backend: str = "torch",
-        resampling: str = "area",
+        resampling: str = "lanczos",
         cache_size: int = 8,
     ) -> RelativePoseEstimator:
         """Load weights from the disk; nothing is downloaded.
@@ -68,7 +68,8 @@ class RelativePoseEstimator:
             device: ``auto`` (the GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
             precision: ``auto`` (fast and safe on the device), ``fp32``, ``bf16`` or ``fp16``.
             backend: what runs the network, a key of ``BACKENDS``.
-            resampling: ``area``, or ``lanczos`` as ReLoc3R was trained, which takes longer.
+            resampling: ``lanczos``, exact, or ``area``: three times as fast, but it moves the
+                pose; by how much on your weights, test/benchmark/benchmark_estimator.py tells.
             cache_size: how many encoded views are kept.
 
         Raises:

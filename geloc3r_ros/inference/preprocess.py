@@ -51,7 +51,7 @@ class Framing:
     crop: tuple[int, int, int, int]
     warning: str = ""
 
-    def pixels(self, rgb: Image, resampling: str = "area") -> Image:
+    def pixels(self, rgb: Image, resampling: str = "lanczos") -> Image:
         """Return the network image (h, w, 3) of a source image (H, W, 3)."""
         left, top, width, height = self.box
         part = rgb[top : top + height, left : left + width]
