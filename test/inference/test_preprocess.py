@@ -63,7 +63,7 @@ def test_lanczos_enlarges_bicubically():
 def test_area_is_the_mean_of_the_pixels_it_covers():
     rgb = np.random.default_rng(0).integers(0, 256, (768, 1024, 3), np.uint8)
     means = rgb.reshape(384, 2, 512, 2, 3).mean((1, 3))
-    assert np.abs(frame(1024, 768, LARGE).pixels(rgb) - means).max() <= 0.5 + 1e-9
+    assert np.abs(frame(1024, 768, LARGE).pixels(rgb, "area") - means).max() <= 0.5 + 1e-9
 
 
 @pytest.mark.parametrize("source", [(1024, 768), (1242, 375), (700, 700), (321, 640)])
