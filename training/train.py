@@ -4,29 +4,21 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 import yaml
-from rich.console import Console
 
+from geloc3r_ros.commands.console import application, out, run_application
 from geloc3r_ros.errors import GeLoc3rError
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(
-    help="Train GeLoc3r. A training is a YAML file of settings and a folder that it fills.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+app = application(
+    "Train GeLoc3r. A training is a YAML file of settings and a folder that it fills."
 )
-out = Console(highlight=False, markup=False)
 
 CheckpointFile = Annotated[Path, typer.Argument(help="A checkpoint, such as FOLDER/best.pt.")]
 Settings = Annotated[Path, typer.Argument(help="Settings, such as config/training/tiny.yaml.")]
@@ -169,12 +161,8 @@ def _lists(values: object) -> object:
 
 
 def main() -> None:
-    """Run the command; errors the user can mend end it with a message and exit code 1."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    try:
-        app()
-    except GeLoc3rError as error:
-        sys.exit(f"error: {error}")
+    """Run the command."""
+    run_application(app)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,42 @@
 # SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the commands share: where they print, and what they say alike."""
+"""What the commands share: how they are made and run, where they print, what they say alike."""
 
+from __future__ import annotations
+
+import logging
+import sys
+
+import typer
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["UNTRAINED", "WEIGHTS_HELP", "out"]
+from geloc3r_ros.errors import GeLoc3rError
+
+__all__ = ["UNTRAINED", "WEIGHTS_HELP", "application", "out", "run_application"]
 
 out = Console(highlight=False, markup=False)
 
 UNTRAINED = Text(" UNTRAINED WEIGHTS: poses are noise. ", "bold white on red")
 WEIGHTS_HELP = "`tiny`, a fetched hub name, or a .safetensors or .pth file."
+
+
+def application(help_text: str) -> typer.Typer:
+    """Make a command with subcommands, none yet."""
+    return typer.Typer(
+        help=help_text,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+def run_application(app: typer.Typer, log_level: int = logging.WARNING) -> None:
+    """Run a command; errors the user can mend end it with a message and exit code 1."""
+    logging.basicConfig(level=log_level, format="%(message)s")
+    try:
+        app()
+    except GeLoc3rError as error:
+        sys.exit(f"error: {error}")

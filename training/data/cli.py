@@ -5,8 +5,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +15,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from geloc3r_ros.errors import ConfigError, GeLoc3rError
+from geloc3r_ros.commands.console import application, run_application
+from geloc3r_ros.errors import ConfigError
 from geloc3r_ros.evaluation.truth import TruthOptions
 from geloc3r_ros.geometry import rotation_angle
 from geloc3r_training.data.benchmark_pairs import export_pairs
@@ -32,13 +31,7 @@ from geloc3r_training.typed_yaml import fill, read_yaml
 __all__ = ["app", "main"]
 
 out = Console(highlight=False, markup=False, soft_wrap=True)
-app = typer.Typer(
-    help="Datasets of posed images: look at them, and prepare them for training.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+app = application("Datasets of posed images: look at them, and prepare them for training.")
 
 MOST_LISTED = 20
 """Problems that are printed; all of them are written to the file."""
@@ -189,12 +182,8 @@ def _list_problems(found: Sequence[Problem], path: Path | None) -> None:
 
 
 def main() -> None:
-    """Run the command; errors the user can mend end it with a message and exit code 1."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    try:
-        app()
-    except GeLoc3rError as error:
-        sys.exit(f"error: {error}")
+    """Run the command."""
+    run_application(app)
 
 
 if __name__ == "__main__":
