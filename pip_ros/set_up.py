@@ -142,6 +142,9 @@ def build() -> None:
 
 
 if __name__ == "__main__":
-    check_prerequisites()
-    install_packages()
-    build()
+    try:
+        check_prerequisites()
+        install_packages()
+        build()
+    except KeyboardInterrupt:
+        sys.exit("setup: interrupted; the next run goes on")
