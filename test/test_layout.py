@@ -157,3 +157,10 @@ def test_every_source_file_says_its_licence():
         if not (text.startswith(header) or (text.startswith("#!") and f"\n{header}" in text))
     ]
     assert not without
+
+
+def test_every_folder_of_code_is_a_package_that_pip_installs():
+    for folder in {
+        path.parent for root in (PACKAGE, ROOT / "training") for path in root.rglob("*.py")
+    }:
+        assert (folder / "__init__.py").is_file(), folder
