@@ -4,6 +4,8 @@
 
 import numpy as np
 import pytest
+from evo.core import metrics
+from evo.tools import file_interface
 
 from geloc3r_ros.evaluation.alignment import (
     AlignmentError,
@@ -76,8 +78,6 @@ def test_errors_by_hand():
 
 @pytest.mark.parametrize("alignment", ["none", "se3", "sim3"])
 def test_evo_says_the_same_of_the_same_files(tmp_path, alignment):
-    file_interface = pytest.importorskip("evo.tools.file_interface")
-    metrics = pytest.importorskip("evo.core.metrics")
     true = trajectory(1)
     stamps = [10**18 + i * 10**8 for i in range(len(true))]
     for name, poses in (("truth", true), ("estimate", disturbed(true, 2))):

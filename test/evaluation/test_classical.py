@@ -27,8 +27,6 @@ def project(K, X):
 
 @pytest.mark.parametrize("solve", [solve_magsac, solve_poselib])
 def test_the_pose_of_exact_points_with_outliers(solve):
-    if solve is solve_poselib:
-        pytest.importorskip("poselib")
     rng = np.random.default_rng(0)
     X_a = rng.uniform([-2, -2, 4], [2, 2, 9], (200, 3))
     X_b = (np.column_stack([X_a, np.ones(200)]) @ inverse(T_A_B).T)[:, :3]
@@ -42,8 +40,6 @@ def test_the_pose_of_exact_points_with_outliers(solve):
 
 @pytest.mark.parametrize("name", ["orb", "orb+poselib", "sift"])
 def test_the_pose_of_real_pictures(name):
-    if "poselib" in name:
-        pytest.importorskip("poselib")
     scene = Scene("moving", MOVING, "compressed")
     stamp, T_true = sorted(scene.truth().items())[18]
     view = scene.view(stamp)

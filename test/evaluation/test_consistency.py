@@ -4,6 +4,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from geloc3r_ros.evaluation.consistency import (
     CHI_SQUARE,
@@ -18,7 +19,6 @@ DRAWS = 4000
 
 
 def test_the_quantiles_are_those_of_the_chi_square():
-    stats = pytest.importorskip("scipy.stats")
     for dimensions, quantiles in CHI_SQUARE.items():
         for share, quantile in quantiles.items():
             assert quantile == pytest.approx(stats.chi2.ppf(share, dimensions), abs=1e-6)

@@ -4,6 +4,7 @@
 
 import numpy as np
 import pytest
+from evo.tools import file_interface
 
 from geloc3r_ros.errors import BagError
 from geloc3r_ros.evaluation import read_tum, write_tum
@@ -36,7 +37,6 @@ def test_stamps_come_back_to_the_nanosecond(tmp_path):
 
 
 def test_evo_reads_the_file(tmp_path):
-    file_interface = pytest.importorskip("evo.tools.file_interface")
     write_tum(tmp_path / "poses.tum", POSES)
     trajectory = file_interface.read_tum_trajectory_file(tmp_path / "poses.tum")
     for T, expected in zip(trajectory.poses_se3, [POSES[5], POSES[LATER]], strict=True):

@@ -6,6 +6,7 @@ import gc
 import threading
 
 import pytest
+import torch
 from helpers.robot import BASE_STAMP, picture, wait_until
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -140,7 +141,6 @@ def test_configure_fails_in_words_and_can_be_tried_again(robot, parameters, word
 
 
 def test_a_gpu_that_is_not_there_fails_configure(robot):
-    torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
     robot = robot({"device": "cuda"})

@@ -30,8 +30,6 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_dataset_is_fine_tuned_on(name, tmp_path, toy):
-    if name == "megadepth":
-        pytest.importorskip("h5py")
     write, camera = LAYOUTS[name]
     write(tmp_path / "data", rendered(*camera))
     selection = {"covisibility": [0.1, 1.0], "frame_gap": [1, 3]}
