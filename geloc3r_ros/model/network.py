@@ -111,10 +111,10 @@ class GeLoc3r(nn.Module):
         table1, table2 = self._table(view1.grid, head_size), self._table(view2.grid, head_size)
         if view1.grid == view2.grid:
             # The weights of both sides are the same, so two sides are one batch of twice the size.
-            x = self.decoder_embed(torch.cat((view1.tokens, view2.tokens)))
+            x = self.decoder_embed(torch.stack((view1.tokens, view2.tokens)).flatten(0, 1))
             for block in self.dec_blocks:
-                x = block(x, x.roll(len(x) // 2, 0), table1, table2)
-            x1, x2 = self.dec_norm(x).chunk(2)
+                x = block(x, x.unflatten(0, (2, -1)).flip(0).flatten(0, 1), table1, table2)
+            x1, x2 = self.dec_norm(x).unflatten(0, (2, -1)).unbind()
             return x1, x2
         x1, x2 = self.decoder_embed(view1.tokens), self.decoder_embed(view2.tokens)
         for block in self.dec_blocks:
