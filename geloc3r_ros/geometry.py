@@ -15,6 +15,7 @@ from transforms3d import axangles, quaternions
 
 __all__ = [
     "angle_between",
+    "interpolate",
     "inverse",
     "is_transform",
     "make_transform",
@@ -71,6 +72,19 @@ def nearest_rotation(M: Array) -> Array:
         raise ValueError(f"no rotation is nearest to a matrix that is not finite: {M.tolist()}")
     U, _, Vt = np.linalg.svd(M)
     return np.asarray(U @ np.diag([1.0, 1.0, np.linalg.det(U @ Vt)]) @ Vt)
+
+
+def interpolate(T_a_b: Array, T_a_c: Array, share: float) -> Array:
+    """Pose (4, 4) at a share, 0 to 1, of the way from b to c.
+
+    The translation moves on a line, the rotation on the shortest arc at a steady rate (SLERP).
+    """
+    R_b_c = T_a_b[:3, :3].T @ T_a_c[:3, :3]
+    angle = rotation_angle(R_b_c)
+    axis = quat_xyzw_from_rotation(R_b_c)[:3]
+    turn = rotation_about(axis, share * angle) if axis.any() else np.eye(3)
+    t = (1.0 - share) * T_a_b[:3, 3] + share * T_a_c[:3, 3]
+    return make_transform(T_a_b[:3, :3] @ turn, t)
 
 
 def rotation_angle(R: Array) -> float:

@@ -86,6 +86,20 @@ def test_quaternion_round_trip(T):
     assert quat[3] >= 0
 
 
+@given(transforms, transforms)
+def test_interpolation_begins_at_one_pose_and_ends_at_the_other(T_a_b, T_a_c):
+    assert g.interpolate(T_a_b, T_a_c, 0.0) == pytest.approx(T_a_b, abs=1e-9)
+    assert g.interpolate(T_a_b, T_a_c, 1.0) == pytest.approx(T_a_c, abs=1e-7)
+
+
+def test_half_of_a_quarter_turn_is_an_eighth():
+    T_a_c = g.make_transform(g.rotation_about([0, 0, 1], np.pi / 2), [4, 0, -2])
+    half = g.interpolate(np.eye(4), T_a_c, 0.5)
+    assert half == pytest.approx(
+        g.make_transform(g.rotation_about([0, 0, 1], np.pi / 4), [2, 0, -1])
+    )
+
+
 def test_is_transform_refuses_what_is_not_rigid():
     scaled = np.diag([2.0, 2.0, 2.0, 1.0])
     mirrored = np.diag([1.0, 1.0, -1.0, 1.0])

@@ -100,8 +100,11 @@ def bag(
         str | None, typer.Option(help="Topic with poses that a node published.")
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(help="How far the truth may be from an image, seconds.")
+        float, typer.Option(min=0, help="How far the truth may be from an image, seconds.")
     ] = 0.02,
+    gap: Annotated[
+        float, typer.Option(min=0, help="How far poses that are interpolated may be apart, s.")
+    ] = 0.1,
     slop: Annotated[
         float, typer.Option(help="How far the images of a pair may be apart, seconds.")
     ] = 0.02,
@@ -132,7 +135,8 @@ def bag(
 
     options = BagOptions(
         truth=TruthOptions(
-            source=truth, tolerance=tolerance, moving_frame=moving_frame, fixed_frame=fixed_frame
+            source=truth, tolerance=tolerance, gap=gap, moving_frame=moving_frame,
+            fixed_frame=fixed_frame,
         ),
         images=images or (), poses=poses, child_frame=child_frame, step=step, slop=slop,
         rectify=rectify, alignment=align.value,

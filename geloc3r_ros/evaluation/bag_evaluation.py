@@ -207,6 +207,7 @@ def _configuration(
         "bag": str(path),
         "truth": options.truth.source,
         "truth_tolerance_s": options.truth.tolerance,
+        "truth_gap_s": options.truth.gap,
         "moving_frame": options.truth.moving_frame or "as the topics say",
         "fixed_frame": options.truth.fixed_frame or "as the topics say",
         "alignment": options.alignment,

@@ -37,10 +37,15 @@ class ImageSource(NamedTuple):
     image: str
     info: str
 
+    @property
+    def rectified(self) -> bool:
+        """Whether the images are rectified already: image_proc calls them ``image_rect*``."""
+        return self.image.removesuffix("/compressed").rpartition("/")[2].startswith("image_rect")
+
 
 @dataclass
 class Shot:
-    """An image message, decoded when asked for, and the camera_info in force at its time.
+    """An image message, decoded when asked for, and the intrinsics in force at its time.
 
     With ``rectify`` the lens distortion is removed.
     """
@@ -74,7 +79,7 @@ class Shot:
             return rgb, None
         known = self.intrinsics
         known.check_size(rgb.shape[1], rgb.shape[0])
-        if self.rectify:
+        if self.rectify and known.D.size:
             rgb = undistort(rgb, known.K, known.D, known.distortion_model)
         return rgb, known.K
 
@@ -82,7 +87,8 @@ class Shot:
 def find_cameras(bag: BagReader, images: Sequence[str]) -> list[ImageSource]:
     """Topics of the cameras: of the images named, or of the bag's only one or two.
 
-    camera_info is the sibling of the image's topic, as image_transport has it.
+    camera_info is the sibling of the image's topic, as image_transport has it. Its K and D hold
+    for raw images, its P for rectified ones.
 
     Raises:
         BagError: if a topic is missing or no image, or it is not clear which are meant.
@@ -140,15 +146,17 @@ class Streams:
             BagError: if the bag is damaged, after what could be read was yielded.
         """
         self.counts = {camera.image: Counter() for camera in self.cameras}
-        infos = {c.info: _first_intrinsics(bag, c.info) for c in self.cameras if c.info}
+        known = {c.image: _first_intrinsics(bag, c) for c in self.cameras}
+        infos = {c.info for c in self.cameras if c.info}
         waiting: dict[str, deque[Shot]] = {c.image: deque() for c in self.cameras}
-        info_of = {c.image: c.info for c in self.cameras}
         newest = dict.fromkeys(waiting, 0)
         last = 0
         for raw in bag.messages([*waiting, *infos]):
             message = bag.deserialize(raw)
             if raw.topic in infos:
-                infos[raw.topic] = _intrinsics(message) or infos[raw.topic]
+                for camera in self.cameras:
+                    if camera.info == raw.topic:
+                        known[camera.image] = _intrinsics(message, camera) or known[camera.image]
                 continue
             counts, stamp = self.counts[raw.topic], stamp_of(message)
             counts["received"] += 1
@@ -156,9 +164,8 @@ class Streams:
                 counts["out of order"] += 1
                 continue
             newest[raw.topic] = stamp
-            known = infos.get(info_of[raw.topic])
-            compressed = raw.type == COMPRESSED
-            waiting[raw.topic].append(Shot(message, stamp, known, compressed, self.rectify))
+            shot = Shot(message, stamp, known[raw.topic], raw.type == COMPRESSED, self.rectify)
+            waiting[raw.topic].append(shot)
             if raw.topic == self.cameras[0].image:
                 self.delays.append(raw.stamp - stamp)
             for shots in self._matched(waiting):
@@ -206,15 +213,15 @@ class Streams:
         return {**said, **{topic: dict(counts) for topic, counts in self.counts.items()}}
 
 
-def _first_intrinsics(bag: BagReader, topic: str) -> Intrinsics | None:
-    """The first camera_info, also for the images that were recorded before it."""
-    for raw in bag.messages([topic]):
-        return _intrinsics(bag.deserialize(raw))
-    raise BagError(f"{bag.path} has no messages on {topic}")
+def _first_intrinsics(bag: BagReader, camera: ImageSource) -> Intrinsics | None:
+    """Of the first camera_info, also for the images that were recorded before it."""
+    for raw in bag.messages([camera.info]) if camera.info else ():
+        return _intrinsics(bag.deserialize(raw), camera)
+    return None
 
 
-def _intrinsics(message: Any) -> Intrinsics | None:
+def _intrinsics(message: Any, camera: ImageSource) -> Intrinsics | None:
     try:
-        return Intrinsics.from_message(message)
+        return Intrinsics.from_message(message, rectified=camera.rectified)
     except ConfigError:
         return None

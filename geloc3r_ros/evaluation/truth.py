@@ -3,7 +3,7 @@
 """The truth of a bag: poses from its topics or a TUM file, at the stamps of the predictions.
 
 Every source tells poses of child frames in parent frames. What is asked, ``T_a_b``, follows from
-the chain of frames between a and b, each link being the nearest in time to the stamp asked for.
+the chain of frames between a and b, each link being interpolated to the stamp asked for.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from geloc3r_ros.errors import BagError
-from geloc3r_ros.evaluation.association import NearestPoses, Stamps
+from geloc3r_ros.evaluation.association import PosesAt, Stamps
 from geloc3r_ros.evaluation.bags import BagReader
 from geloc3r_ros.evaluation.messages import stamp_of, transform_of
 from geloc3r_ros.evaluation.predictions import Predictions
@@ -37,7 +37,8 @@ class TruthOptions:
 
     Attributes:
         source: a topic, ``tf``, or a file in the TUM format.
-        tolerance: a pose further than this from a stamp does not count, seconds.
+        tolerance: a single pose further than this from a stamp does not count, seconds.
+        gap: poses no further apart than this are interpolated between, seconds.
         moving_frame: the frame whose pose the source tells; where it does not say: that of b.
         fixed_frame: the frame in which the truth of both stamps is compared; by default the
             parent frame of the source.
@@ -45,8 +46,13 @@ class TruthOptions:
 
     source: str
     tolerance: float = 0.02
+    gap: float = 0.1
     moving_frame: str = ""
     fixed_frame: str = ""
+
+
+Ends = tuple[str, str]
+"""Parent and child of a link."""
 
 
 class Link(NamedTuple):
@@ -72,7 +78,7 @@ def with_truth(
     frame_a, frame_b = Counter(predictions.frames).most_common(1)[0][0]
     source = _Source(bag, options, frame_a, frame_b)
     stamps = np.unique(predictions.stamps)
-    tree = _Tree(stamps, round(options.tolerance * 1e9))
+    tree = _Tree(stamps, round(options.tolerance * 1e9), round(options.gap * 1e9))
     trouble = ""
     try:
         for link in source.links():
@@ -157,10 +163,10 @@ class _Source:
 class _Tree:
     """Frames and the links between them at the stamps asked for."""
 
-    def __init__(self, stamps: Stamps, tolerance: int) -> None:
-        self._stamps, self._tolerance = stamps, tolerance
-        self._static: dict[tuple[str, str], Array] = {}
-        self.moving: dict[tuple[str, str], NearestPoses] = {}
+    def __init__(self, stamps: Stamps, tolerance: int, gap: int) -> None:
+        self._stamps, self._tolerance, self._gap = stamps, tolerance, gap
+        self._static: dict[Ends, Array] = {}
+        self.moving: dict[Ends, PosesAt] = {}
 
     def add(self, link: Link) -> None:
         ends = (link.parent, link.child)
@@ -168,7 +174,7 @@ class _Tree:
             self._static[ends] = link.T_parent_child
             return
         if ends not in self.moving:
-            self.moving[ends] = NearestPoses(self._stamps, self._tolerance)
+            self.moving[ends] = PosesAt(self._stamps, self._tolerance, self._gap)
         self.moving[ends].add(link.stamp, link.T_parent_child)
 
     def top_of(self, frame: str) -> str:
@@ -187,27 +193,27 @@ class _Tree:
             T = T @ step
         return T
 
-    def _path(self, root: str, frame: str) -> list[Array]:
+    def _path(self, root: str, frame: str) -> Iterator[Array]:
         """Transforms that lead from root to frame, each (N, 4, 4) or (4, 4)."""
-        ways: dict[str, list[Array]] = {root: []}
+        ways: dict[str, list[tuple[Ends, bool]]] = {root: []}
         ahead = deque([root])
-        edges = {**self._static, **{ends: nearest.poses for ends, nearest in self.moving.items()}}
+        edges = [*self._static, *self.moving]
         while ahead and frame not in ways:
             here = ahead.popleft()
-            for (parent, child), T in edges.items():
-                if here == parent and child not in ways:
-                    ways[child] = [*ways[here], T]
-                    ahead.append(child)
-                elif here == child and parent not in ways:
-                    ways[parent] = [*ways[here], np.linalg.inv(T)]
-                    ahead.append(parent)
+            for parent, child in edges:
+                for start, end in ((parent, child), (child, parent)):
+                    if here == start and end not in ways:
+                        ways[end] = [*ways[here], ((parent, child), start == parent)]
+                        ahead.append(end)
         if frame not in ways:
             links = ", ".join(f"{parent} > {child}" for parent, child in edges) or "nothing"
             raise BagError(
                 f"the truth does not lead from {root!r} to {frame!r}; it has {links}. "
                 "Name the frame it is of with --moving-frame, or record /tf_static"
             )
-        return ways[frame]
+        for ends, forward in ways[frame]:
+            T = self._static[ends] if ends in self._static else self.moving[ends].poses()
+            yield T if forward else np.asarray(np.linalg.inv(T), float)
 
 
 def _transform(transform: Any) -> Array:

@@ -123,6 +123,26 @@ def test_cameras_are_found_with_their_camera_info(tmp_path, moving_bag):
         assert find_cameras(bag, []) == [("/a/image", "")]
 
 
+@pytest.mark.parametrize(
+    ("topic", "focal"), [("/a/image_raw", 40), ("/a/image_rect_color", 36), ("/a/image_rect", 36)]
+)
+def test_rectified_images_have_the_intrinsics_p(tmp_path, topic, focal):
+    P = np.array([[36.0, 0, 19, -3.6], [0, 36, 15, 0], [0, 0, 1, 0]])
+    D = np.array([-0.3, 0.1, 0, 0, 0])
+    board = np.kron(np.indices((4, 5)).sum(0) % 2 * 255, np.ones((8, 8))).astype(np.uint8)
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.add_topic(topic, IMAGE)
+        bag.add_topic("/a/camera_info", INFO)
+        bag.write(topic, 1, messages.grey_image(1, "a", board))
+        bag.write("/a/camera_info", 2, messages.camera_info(2, "a", (40, 32), K, D, P=P))
+    with BagReader(tmp_path / "bag") as bag:
+        ((shot,),) = Streams(find_cameras(bag, []), SLOP, rectify=True).read(bag)
+    rgb, known = shot.decoded
+    assert np.array_equal(known, K if focal == 40 else P[:, :3])
+    unchanged = np.array_equal(rgb[..., 0], board)
+    assert unchanged == (focal == 36)
+
+
 def test_a_bag_without_images_says_so(tmp_path):
     with BagWriter(tmp_path / "bag") as bag:
         bag.add_topic("/pose", "geometry_msgs/msg/PoseStamped")

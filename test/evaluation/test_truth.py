@@ -178,6 +178,24 @@ def test_beyond_the_tolerance_there_is_no_truth(tmp_path):
     assert np.isnan(truth(path, tolerance=0.014, moving_frame="base_link")).all()
 
 
+def test_between_poses_that_are_near_the_truth_is_interpolated(tmp_path):
+    """A screw of steady speed, told every 0.1 s and asked for in the middle between."""
+    path = tmp_path / "bag"
+    with BagWriter(path) as bag:
+        bag.add_topic("/truth", "geometry_msgs/msg/PoseStamped")
+        for i in range(9):
+            turn = make_transform(rotation_about([0, 0, 1], 0.2 * i), [0, 0, 0.5 * i])
+            stamp = STAMPS[0] - SECOND // 20 + i * SECOND // 10
+            bag.write("/truth", stamp, pose_of(stamp, "odom", turn))
+    middle = (STAMPS[0], STAMPS[0] + SECOND // 5)
+    asked = Predictions.of(
+        {}, [Prediction(name="", T_a_b=None, stamps=middle, frames=("camera", "camera"))]
+    )
+    expected = make_transform(rotation_about([0, 0, 1], 0.4), [0, 0, 1.0])
+    assert truth(path, predicted=asked)[0] == pytest.approx(expected, abs=1e-12)
+    assert np.isnan(truth(path, predicted=asked, gap=0.09)[0, :3]).all()
+
+
 @pytest.mark.parametrize(
     ("source", "options", "message"),
     [

@@ -151,6 +151,7 @@ def from_bag(
     fixed_frame: Annotated[str, typer.Option(help="Frame that stands still, such as odom.")] = "",
     period: Annotated[float, typer.Option(min=0, help="Seconds between frames.")] = 0.1,
     tolerance: Annotated[float, typer.Option(min=0, help="Seconds to pose and depth.")] = 0.02,
+    gap: Annotated[float, typer.Option(min=0, help="Seconds that poses bridge.")] = 0.1,
     problems: Problems = None,
 ) -> None:
     """Turn a recorded drive into a training set; see docs/own_robot.md.
@@ -161,8 +162,9 @@ def from_bag(
         --depth /camera/aligned_depth_to_color/image_raw --pose tf --fixed-frame odom
     """
     source = TruthOptions(
-        source=pose, tolerance=tolerance, moving_frame=moving_frame, fixed_frame=fixed_frame
-    )
+        source=pose, tolerance=tolerance, gap=gap, moving_frame=moving_frame,
+        fixed_frame=fixed_frame,
+    )  # fmt: skip
     options = BagOptions(
         image=image, pose=source, info=info, depth=depth, period=period, tolerance=tolerance
     )

@@ -108,13 +108,11 @@ def _images(
 ) -> tuple[list[Frame], list[Intrinsics], str, list[Problem]]:
     """Write images without distortion; their frames (without pose), lenses, and camera's name."""
     (folder / "images").mkdir(parents=True)
-    # By the names of image_proc, image_rect* has no distortion left.
-    raw = "rect" not in source.image.removesuffix("/compressed").rpartition("/")[2]
     frames: list[Frame] = []
     lenses: list[Intrinsics] = []
     problems: list[Problem] = []
     camera, last = "", -np.inf
-    shots = Streams([source], slop=0, rectify=raw).read(bag)
+    shots = Streams([source], slop=0, rectify=True).read(bag)
     for (shot,) in track(shots, "reading images", console=console):
         if shot.stamp < last + options.period * 1e9:
             continue
@@ -124,7 +122,7 @@ def _images(
             problems.append(Problem(folder.name, str(shot.stamp), str(error)))
             continue
         assert shot.intrinsics is not None
-        lenses.append(shot.intrinsics if raw else replace(shot.intrinsics, D=np.zeros(0)))
+        lenses.append(shot.intrinsics)
         camera, last = shot.frame, shot.stamp
     if not frames:
         raise DataError(f"{source.image} has no usable image; {_first(problems)}")
