@@ -31,7 +31,6 @@ from geloc3r_ros.nodes.worker import NewestWorker
 
 __all__ = ["GeLoc3rNode"]
 
-DIAGNOSTICS_SECONDS = 1.0
 BACKWARD = JumpThreshold(
     min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
 )
@@ -83,8 +82,10 @@ class GeLoc3rNode(LifecycleNode):
         self._status = self.create_publisher(DiagnosticStatus, "~/status", latched)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # A simulated clock may stand still; the diagnostics must not.
-        self.create_timer(
-            DIAGNOSTICS_SECONDS, self._diagnose, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = self.create_timer(
+            self._parameter_server.settings.diagnostics_period,
+            self._diagnose,
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
         )
 
     @property
@@ -251,6 +252,9 @@ class GeLoc3rNode(LifecycleNode):
         return str(self._state_machine.current_state[1])
 
     def _diagnose(self) -> None:
+        period = round(self._parameter_server.settings.diagnostics_period * 1e9)
+        if self._timer.timer_period_ns != period:
+            self._timer.timer_period_ns = period
         estimator, inputs = self._estimator, self._inputs
         state = NodeState(
             lifecycle=self._state_label(),

@@ -254,6 +254,15 @@ class Settings:
         high=3600.0,
         live=True,
     )
+    diagnostics_period: float = _parameter(
+        1.0,
+        "Time between two messages on `~/status` and `/diagnostics`.",
+        name="diagnostics.period",
+        unit="s",
+        low=0.05,
+        high=60.0,
+        live=True,
+    )
     autostart: bool = _parameter(False, "Configure and activate at start.")
 
     def check(self) -> None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A robot of one process: the real node, and cameras and listeners that talk to it over DDS."""
+"""Cameras and listeners that talk to the real node over DDS; a robot has both in one process."""
 
 from __future__ import annotations
 
@@ -45,36 +45,33 @@ def picture(seed, height=120, width=160):
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-class Robot:
-    """The node under test in one executor, everything it talks to in another."""
+class Tester:
+    """Cameras and listeners in an executor of their own; the node is ``/geloc3r``, wherever."""
 
-    def __init__(self, parameters=None, cli_args=None):
-        overrides = [Parameter(name, value=value) for name, value in (parameters or {}).items()]
-        self.node = GeLoc3rNode(parameter_overrides=overrides, cli_args=cli_args)
+    def __init__(self):
         self.tester = rclpy.create_node("tester")
         self.received = {}
         self._publishers = {}
-        self._executors = [SingleThreadedExecutor() for _ in range(2)]
-        for executor, node in zip(self._executors, (self.node, self.tester), strict=True):
-            executor.add_node(node)
-        self._threads = [threading.Thread(target=e.spin, daemon=True) for e in self._executors]
-        for thread in self._threads:
-            thread.start()
+        self._executors, self._threads = [], []
+        self._spin(self.tester)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self.listen(DiagnosticStatus, "/geloc3r/status", latched)
         self.listen(TFMessage, "/tf")
 
+    def _spin(self, node):
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        self._executors.append(executor)
+        self._threads.append(threading.Thread(target=executor.spin, daemon=True))
+        self._threads[-1].start()
+
     def close(self):
-        """Leave no trace: a lifecycle node is discovered until the last reference is gone."""
+        """Leave no trace."""
         for executor in self._executors:
             executor.shutdown()
         for thread in self._threads:
             thread.join()
-        self.node.close()
-        self.node.destroy_node()
         self.tester.destroy_node()
-        self.__dict__.clear()
-        gc.collect()
 
     def listen(self, kind, topic, qos=None):
         """Collect the messages of a topic."""
@@ -98,11 +95,6 @@ class Robot:
             wait_until(lambda: self._publishers[topic].get_subscription_count() > 0, 5.0)
             time.sleep(0.2)  # the subscriber finds the publisher a little later
         self._publishers[topic].publish(message)
-
-    def start(self):
-        """Configure and activate."""
-        assert self.node.trigger_configure().name == "SUCCESS"
-        assert self.node.trigger_activate().name == "SUCCESS"
 
     def call(self, kind, name, request):
         """Call a service."""
@@ -140,6 +132,29 @@ class Robot:
         statuses = self.received["/geloc3r/status"]
         values = statuses[-1].values if statuses else []
         return next((item.value for item in values if item.key == key), "")
+
+
+class Robot(Tester):
+    """A tester with the node under test in the same process, in another executor."""
+
+    def __init__(self, parameters=None, cli_args=None):
+        super().__init__()
+        overrides = [Parameter(name, value=value) for name, value in (parameters or {}).items()]
+        self.node = GeLoc3rNode(parameter_overrides=overrides, cli_args=cli_args)
+        self._spin(self.node)
+
+    def close(self):
+        """Leave no trace: a lifecycle node is discovered until the last reference is gone."""
+        super().close()
+        self.node.close()
+        self.node.destroy_node()
+        self.__dict__.clear()
+        gc.collect()
+
+    def start(self):
+        """Configure and activate."""
+        assert self.node.trigger_configure().name == "SUCCESS"
+        assert self.node.trigger_activate().name == "SUCCESS"
 
 
 def stamp_message(message, nanoseconds):

@@ -39,7 +39,7 @@ def robot():
     robots = []
 
     def make(parameters=None, cli_args=None):
-        defaults = {**OPEN, "device": "cpu", "precision": "fp32"}
+        defaults = {**OPEN, "device": "cpu", "precision": "fp32", "diagnostics.period": 0.1}
         robots.append(Robot({**defaults, **(parameters or {})}, cli_args))
         return robots[-1]
 
