@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from hashlib import blake2b
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +18,26 @@ from geloc3r_ros.errors import ConfigError
 from geloc3r_ros.inference.backends import Backend, load_backend
 from geloc3r_ros.inference.images import Image, as_rgb
 from geloc3r_ros.inference.pose import Calibration, Latency, PoseEstimate, pose_from_heads
-from geloc3r_ros.inference.preprocess import RESAMPLINGS, Framing, frame, frame_alike
+from geloc3r_ros.inference.preprocess import RESAMPLINGS, frame, frame_alike
 from geloc3r_ros.model import WeightsInfo
 
-__all__ = ["RelativePoseEstimator"]
+__all__ = ["PreparedView", "RelativePoseEstimator"]
 
 log = logging.getLogger(__name__)
+
+
+class PreparedView(NamedTuple):
+    """A view as the network gets it.
+
+    Attributes:
+        pixels: network image, uint8 (h, w, 3).
+        digest: fingerprint of the pixels.
+        warning: what the user should know about its framing, or "".
+    """
+
+    pixels: Image
+    digest: bytes
+    warning: str
 
 
 class RelativePoseEstimator:
@@ -136,48 +150,24 @@ class RelativePoseEstimator:
         Raises:
             ImageError, ConfigError, DeviceError: as :meth:`estimate`.
         """
-        start = perf_counter()
-        views, framings = self._network_images(images, intrinsics)
-        digests = [_digest(view) for view in views]
-        preprocessed = perf_counter()
-        encoded = self._encode(views, digests)
-        encoded_at = perf_counter()
-        raw_b_a, raw_a_b = self.backend.decode(encoded[0], encoded[1:])
-        end = perf_counter()
-        latency = Latency(
-            preprocess=preprocessed - start,
-            encode=encoded_at - preprocessed,
-            decode=end - encoded_at,
-            total=end - start,
-        )
-        return [
-            pose_from_heads(
-                raw_b_a[i],
-                raw_a_b[i],
-                self._calibration,
-                trained=self.trained,
-                latency=latency,
-                identical=digests[0] == digests[i + 1],
-                note=framings[0].warning or framings[i + 1].warning,
-            )
-            for i in range(len(views) - 1)
-        ]
-
-    def warm_up(self, shapes: Sequence[tuple[int, int]] = ((480, 640), (480, 640))) -> None:
-        """Run once on black images of these (height, width), so that the first set is not slow."""
-        self.estimate_set([np.zeros((*shape, 3), np.uint8) for shape in shapes])
-        self.clear_cache()
-
-    def clear_cache(self) -> None:
-        """Forget all encoded views."""
-        self._cache.clear()
-
-    def _network_images(
-        self, images: Sequence[Image], intrinsics: Sequence[npt.ArrayLike | None] | None
-    ) -> tuple[list[Image], list[Framing]]:
-        """Frame and resize the views of a set."""
         if len(images) < 2:
             raise ConfigError(f"{len(images)} images given; a relative pose needs two")
+        start = perf_counter()
+        views = self.prepare(images, intrinsics)
+        return self.estimate_prepared(views, perf_counter() - start)
+
+    def prepare(
+        self,
+        images: Sequence[Image],
+        intrinsics: Sequence[npt.ArrayLike | None] | None = None,
+    ) -> list[PreparedView]:
+        """Check, frame and resize the views of a set.
+
+        Views of one size and one K, and views without K, are prepared alike in whatever set.
+
+        Raises:
+            ImageError, ConfigError: as :meth:`estimate`.
+        """
         Ks = [None] * len(images) if intrinsics is None else list(intrinsics)
         known = [K for K in Ks if K is not None]
         if len(Ks) != len(images) or len(known) not in (0, len(images)):
@@ -195,20 +185,64 @@ class RelativePoseEstimator:
             framing.pixels(rgb, self.resampling)
             for framing, rgb in zip(framings, rgbs, strict=True)
         ]
-        return views, framings
+        return [
+            PreparedView(view, _digest(view), framing.warning)
+            for view, framing in zip(views, framings, strict=True)
+        ]
 
-    def _encode(self, views: Sequence[Image], digests: Sequence[bytes]) -> list[Any]:
+    def estimate_prepared(
+        self, views: Sequence[PreparedView], preparation: float = 0.0
+    ) -> list[PoseEstimate]:
+        """Estimate the poses of a set that :meth:`prepare` made, in ``preparation`` seconds.
+
+        Raises:
+            DeviceError: as :meth:`estimate`.
+        """
+        start = perf_counter()
+        encoded = self._encode(views)
+        encoded_at = perf_counter()
+        raw_b_a, raw_a_b = self.backend.decode(encoded[0], encoded[1:])
+        end = perf_counter()
+        latency = Latency(
+            preprocess=preparation,
+            encode=encoded_at - start,
+            decode=end - encoded_at,
+            total=preparation + end - start,
+        )
+        return [
+            pose_from_heads(
+                raw_b_a[i],
+                raw_a_b[i],
+                self._calibration,
+                trained=self.trained,
+                latency=latency,
+                identical=views[0].digest == view.digest,
+                note=views[0].warning or view.warning,
+            )
+            for i, view in enumerate(views[1:])
+        ]
+
+    def warm_up(self, shapes: Sequence[tuple[int, int]] = ((480, 640), (480, 640))) -> None:
+        """Run once on black images of these (height, width), so that the first set is not slow."""
+        self.estimate_set([np.zeros((*shape, 3), np.uint8) for shape in shapes])
+        self.clear_cache()
+
+    def clear_cache(self) -> None:
+        """Forget all encoded views."""
+        self._cache.clear()
+
+    def _encode(self, views: Sequence[PreparedView]) -> list[Any]:
         """Encode the views that are not remembered, each content once, and remember them."""
-        new = {d: view for d, view in zip(digests, views, strict=True) if d not in self._cache}
-        found = {d: self._cache[d] for d in digests if d in self._cache}
+        new = {view.digest: view.pixels for view in views if view.digest not in self._cache}
+        found = {d: self._cache[d] for d in (v.digest for v in views) if d in self._cache}
         if new:
             found.update(zip(new, self.backend.encode(list(new.values())), strict=True))
-        for digest in digests:
-            self._cache[digest] = found[digest]
-            self._cache.move_to_end(digest)
+        for view in views:
+            self._cache[view.digest] = found[view.digest]
+            self._cache.move_to_end(view.digest)
         while len(self._cache) > self._cache_size:
             self._cache.popitem(last=False)
-        return [found[digest] for digest in digests]
+        return [found[view.digest] for view in views]
 
 
 def _digest(view: Image) -> bytes:
