@@ -27,6 +27,7 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.base import TypesysError
 from rosbags.typesys.store import Typestore
 
 from geloc3r_ros.errors import BagError
@@ -251,14 +252,39 @@ class BagWriter:
     ) -> None:
         self._writer.__exit__(kind, error, traceback)
 
-    def add_topic(self, topic: str, type_name: str, qos: Qos = RELIABLE) -> None:
-        """Declare a topic of a standard type, such as ``sensor_msgs/msg/Image``."""
-        self._connections[topic] = self._writer.add_connection(
-            topic, type_name, typestore=STANDARD_TYPES, offered_qos_profiles=[qos]
-        )
+    def add_topic(
+        self, topic: str, type_name: str, qos: Qos = RELIABLE, definition: str = ""
+    ) -> None:
+        """Declare a topic.
+
+        Args:
+            topic: its name.
+            type_name: such as ``sensor_msgs/msg/Image``.
+            qos: of its publishers.
+            definition: the .msg file of a type that is not standard; its fields must be.
+
+        Raises:
+            BagError: if they are not.
+        """
+        types = STANDARD_TYPES
+        if definition:
+            types = get_typestore(Stores.ROS2_JAZZY)
+            types.register(get_types_from_msg(definition, type_name))
+        try:
+            self._connections[topic] = self._writer.add_connection(
+                topic, type_name, typestore=types, offered_qos_profiles=[qos]
+            )
+        except TypesysError as error:
+            raise BagError(
+                f"{topic}: {type_name} is made of types that do not come with ROS 2 ({error}); "
+                "record it with ros2 bag record --storage mcap"
+            ) from error
 
     def write(self, topic: str, stamp: int, message: object) -> None:
         """Append a message object (see ``messages``) to a declared topic."""
-        connection = self._connections[topic]
-        data = STANDARD_TYPES.serialize_cdr(message, connection.msgtype)
-        self._writer.write(connection, stamp, data)
+        data = STANDARD_TYPES.serialize_cdr(message, self._connections[topic].msgtype)
+        self.write_serialized(topic, stamp, data)
+
+    def write_serialized(self, topic: str, stamp: int, data: bytes | memoryview) -> None:
+        """Append a message, as CDR, to a declared topic."""
+        self._writer.write(self._connections[topic], stamp, data)

@@ -4,19 +4,13 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import signal
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import rclpy
-from rclpy.context import Context
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -30,7 +24,7 @@ from rosgraph_msgs.msg import Clock
 from geloc3r_ros.errors import BagError
 from geloc3r_ros.evaluation.bags import BagReader, Topic
 from geloc3r_ros.evaluation.playback import Due, Excerpt, schedule
-from geloc3r_ros.nodes import transport
+from geloc3r_ros.nodes.bare_node import bare_node, message_type
 
 __all__ = ["Summary", "replay"]
 
@@ -83,9 +77,8 @@ def replay(
     """
     console = console or Console(stderr=True)
     excerpt = Excerpt(rate, loop, start, duration)
-    os.environ.update(transport.environment())
     summary = Summary()
-    with BagReader(bag) as reader, _node() as node:
+    with BagReader(bag) as reader, bare_node("geloc3r_replay") as node:
         first, last = excerpt.span(reader)
         publishers = _publishers(node, _selected(reader, topics), console)
         latched = [
@@ -108,21 +101,6 @@ def replay(
     return summary
 
 
-@contextmanager
-def _node() -> Iterator[Node]:
-    """A bare node in a context of its own; SIGTERM raises KeyboardInterrupt meanwhile."""
-    context = Context()
-    rclpy.init(context=context)
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield Node(
-            "geloc3r_replay", context=context, enable_rosout=False, start_parameter_services=False
-        )
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-        rclpy.shutdown(context=context)
-
-
 def _selected(bag: BagReader, names: Collection[str]) -> list[Topic]:
     filled = {name: topic for name, topic in bag.topics.items() if topic.count}
     wanted = ["/" + name.lstrip("/") for name in names] or list(filled)
@@ -137,23 +115,14 @@ def _selected(bag: BagReader, names: Collection[str]) -> list[Topic]:
 def _publishers(node: Node, topics: Iterable[Topic], console: Console) -> dict[str, Publisher]:
     publishers = {}
     for topic in topics:
-        message_type = _message_type(topic.type)
-        if message_type is None:
+        kind = message_type(topic.type)
+        if kind is None:
             console.print(f"Skipped {topic.name}: {topic.type} is not installed here.")
             continue
-        publishers[topic.name] = node.create_publisher(message_type, topic.name, _qos(topic))
+        publishers[topic.name] = node.create_publisher(kind, topic.name, _qos(topic))
     if not publishers:
         raise BagError("no message type of the bag is installed here; there is nothing to play")
     return publishers
-
-
-def _message_type(name: str) -> Any:
-    """Class of a type such as ``sensor_msgs/msg/Image``; None where it is not installed."""
-    package, _, base = name.partition("/msg/")
-    try:
-        return getattr(importlib.import_module(f"{package}.msg"), base)
-    except (ImportError, AttributeError):
-        return None
 
 
 def _qos(topic: Topic) -> QoSProfile:

@@ -132,6 +132,14 @@ def test_what_is_not_a_bag_is_refused(tmp_path):
         BagReader(tmp_path / "text.mcap")
 
 
+def test_a_type_made_of_foreign_types_cannot_be_written(tmp_path):
+    with (
+        BagWriter(tmp_path / "bag") as bag,
+        pytest.raises(BagError, match=r"/goal: foreign_msgs/msg/Goal is made of types that do"),
+    ):
+        bag.add_topic("/goal", "foreign_msgs/msg/Goal", definition="foreign_msgs/Point target")
+
+
 def test_a_bag_is_not_overwritten(bag_path):
     with pytest.raises(BagError, match="exists already"):
         BagWriter(bag_path)

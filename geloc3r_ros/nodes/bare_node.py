@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""What commands that take part in the graph for a while have in common."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import rclpy
+from rclpy.context import Context
+from rclpy.node import Node
+
+from geloc3r_ros.nodes import transport
+
+__all__ = ["bare_node", "message_type"]
+
+
+@contextmanager
+def bare_node(name: str) -> Iterator[Node]:
+    """A node in a context of its own; SIGTERM raises KeyboardInterrupt meanwhile."""
+    os.environ.update(transport.environment())
+    context = Context()
+    rclpy.init(context=context)
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield Node(name, context=context, enable_rosout=False, start_parameter_services=False)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        rclpy.shutdown(context=context)
+
+
+def message_type(name: str) -> Any:
+    """Class of a type such as ``sensor_msgs/msg/Image``; None where it is not installed."""
+    package, _, base = name.partition("/msg/")
+    try:
+        return getattr(importlib.import_module(f"{package}.msg"), base)
+    except (ImportError, AttributeError):
+        return None

@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Recording from a process of its own, over real DDS: the running node, and what is recorded."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import geloc3r_ros
+from geloc3r_ros.cli import app
+from geloc3r_ros.evaluation import messages
+from geloc3r_ros.evaluation.bags import LATCHED, RELIABLE, BagReader, BagWriter
+from geloc3r_ros.nodes.processes import executable, node_process
+
+MOVING = Path(geloc3r_ros.__file__).parent / "demo" / "moving"
+TRUTH = "/ground_truth/right/pose"
+POSES = "/geloc3r/right/relative_pose"
+IMAGES = ("/left/image/compressed", "/right/image/compressed")
+INFOS = ("/left/camera_info", "/right/camera_info")
+NODE = {
+    "autostart": True,
+    "device": "cpu",
+    "precision": "fp32",
+    "image_transport": "compressed",
+    "publish_untrained": True,
+    "gate.max_cycle_rotation": 3.14,
+    "gate.max_cycle_translation": 3.14,
+}
+
+
+def geloc3r(*arguments):
+    command = [sys.executable, executable("geloc3r"), *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def record(folder, *topics, awaited=""):
+    """Start a recording; it has subscribed to the topic awaited when this returns."""
+    process = geloc3r("record", folder, "--duration", "120", *topics)
+    said = []
+    while awaited and f"Recording {awaited} " not in "".join(said):
+        said.append(process.stdout.readline())
+        assert said[-1], said
+    return process
+
+
+def play(recorder, bag, *options):
+    """Replay a bag, then end the recording in order; return what the recorder said last."""
+    player = geloc3r("replay", bag, "--wait", "20", *options)
+    try:
+        said = player.communicate(timeout=90)[0]
+        assert player.returncode == 0, said
+        recorder.send_signal(signal.SIGINT)
+        said = recorder.communicate(timeout=30)[0]
+        assert recorder.returncode == 0, said
+    finally:
+        for process in (player, recorder):
+            process.kill()
+            process.wait()
+    return said
+
+
+def errors(folder):
+    with (folder / "errors.csv").open() as file:
+        return {row["pair"]: row for row in csv.DictReader(file)}
+
+
+def evaluate(bag, out, *options, method="recorded"):
+    arguments = ["eval", "bag", bag, "--truth", TRUTH, "--out", out, *options]
+    result = CliRunner().invoke(app, list(map(str, arguments)), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return errors(out / method)
+
+
+@pytest.mark.slow
+def test_what_the_running_node_says_is_recorded_and_evaluated(tmp_path):
+    """The node's recorded poses are as far from the truth as those of the images it saw."""
+    with node_process(NODE, tmp_path / "node.log"):
+        recorder = record(tmp_path / "run", POSES, TRUTH, *IMAGES, *INFOS, awaited=POSES)
+        # At a quarter of its speed, so that a busy machine does not make the node drop sets.
+        play(recorder, MOVING, "--start", "3.2", "--duration", "1.3", "--rate", "0.25")
+    recorded = evaluate(tmp_path / "run", tmp_path / "recorded")
+    offline = evaluate(
+        tmp_path / "run", tmp_path / "offline", "--images", IMAGES[0], "--images", IMAGES[1],
+        "--precision", "fp32", "--device", "cpu", method="geloc3r",
+    )  # fmt: skip
+    assert len(recorded) >= 4
+    for pair, row in recorded.items():
+        for kind in ("rotation_error_deg", "direction_error_deg"):
+            assert float(row[kind]) == pytest.approx(float(offline[pair][kind]), abs=0.05), pair
+        assert float(row["seconds"]) > 0
+    assert "worst pair" in (tmp_path / "recorded" / "report.html").read_text()
+
+
+def test_topics_are_recorded_as_they_are_offered(tmp_path):
+    """A replay of the recording would find the same messages, latched ones as latched."""
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.add_topic("/mount", "geometry_msgs/msg/PoseStamped", LATCHED)
+        bag.add_topic("/image", "sensor_msgs/msg/Image")
+        bag.write("/mount", 1, messages.pose_stamped(1, "base", np.eye(4)))
+        for i in range(5):
+            image = messages.grey_image(i + 1, "a", np.full((480, 640), i, np.uint8))
+            bag.write("/image", i * 10**8 + 1, image)
+    recorder = record(tmp_path / "copy", "mount", "/image", "/nothing")
+    said = play(recorder, tmp_path / "bag")
+    assert "/nothing  0" in said
+    with BagReader(tmp_path / "bag") as bag, BagReader(tmp_path / "copy") as copy:
+        assert {n: (t.type, t.count) for n, t in copy.topics.items()} == {
+            "/mount": ("geometry_msgs/msg/PoseStamped", 1),
+            "/image": ("sensor_msgs/msg/Image", 5),
+        }
+        assert copy.topics["/mount"].qos[0].durability is LATCHED.durability
+        assert copy.topics["/image"].qos[0].reliability is RELIABLE.reliability
+        for topic in ("/mount", "/image"):
+            stored = [[m.data for m in b.messages([topic])] for b in (bag, copy)]
+            assert stored[0] == stored[1]
+
+
+def test_nothing_recorded_leaves_nothing(tmp_path):
+    recorder = geloc3r("record", tmp_path / "run", "/nothing", "--duration", "0.3")
+    said = recorder.communicate(timeout=30)[0]
+    assert recorder.returncode == 1
+    assert "nothing came on /nothing" in said
+    assert os.listdir(tmp_path) == []
