@@ -16,12 +16,13 @@ from geloc3r_ros.commands.eval import evaluation
 from geloc3r_ros.commands.pose import pose
 from geloc3r_ros.commands.record import record
 from geloc3r_ros.commands.replay import replay
+from geloc3r_ros.commands.stream import stream
 from geloc3r_ros.commands.weights import convert, fetch, info
 
 __all__ = ["app", "main"]
 
 app = application("Relative camera pose from two images, for ROS 2.")
-for command in (pose, replay, record, demo, info, convert, fetch):
+for command in (pose, stream, replay, record, demo, info, convert, fetch):
     app.command()(command)
 app.add_typer(evaluation, name="eval")
 

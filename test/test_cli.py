@@ -204,6 +204,6 @@ def test_help_does_not_wait_for_torch(tmp_path):
         assert process.stdout.endswith("False\n")
 
 
-@pytest.mark.parametrize("command", ["pose", "replay", "info", "convert", "fetch"])
+@pytest.mark.parametrize("command", ["pose", "stream", "replay", "info", "convert", "fetch"])
 def test_help_teaches_by_example(command):
     assert f"geloc3r {command} " in run(command, "--help")

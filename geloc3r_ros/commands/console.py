@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -13,7 +14,17 @@ from rich.text import Text
 
 from geloc3r_ros.errors import GeLoc3rError
 
-__all__ = ["UNTRAINED", "WEIGHTS_HELP", "application", "out", "run_application"]
+if TYPE_CHECKING:
+    from geloc3r_ros.geometry import Array
+
+__all__ = [
+    "UNTRAINED",
+    "WEIGHTS_HELP",
+    "application",
+    "out",
+    "read_intrinsics",
+    "run_application",
+]
 
 out = Console(highlight=False, markup=False)
 
@@ -40,3 +51,16 @@ def run_application(app: typer.Typer, log_level: int = logging.WARNING) -> None:
         app()
     except GeLoc3rError as error:
         sys.exit(f"error: {error}")
+
+
+def read_intrinsics(text: str) -> Array:
+    """Read ``fx,fy,cx,cy`` as K (3, 3)."""
+    import numpy as np
+
+    try:
+        fx, fy, cx, cy = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(
+            f"'{text}' is not fx,fy,cx,cy: four numbers, in pixels of the image"
+        ) from error
+    return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])

@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from geloc3r_ros.commands.console import UNTRAINED, WEIGHTS_HELP, out
+from geloc3r_ros.commands.console import UNTRAINED, WEIGHTS_HELP, out, read_intrinsics
 
 if TYPE_CHECKING:
     from geloc3r_ros.geometry import Array
@@ -56,7 +56,7 @@ def pose(
     """
     from geloc3r_ros.inference import RelativePoseEstimator, read_image
 
-    Ks = [_intrinsics(text) for text in intrinsics or []]
+    Ks = [read_intrinsics(text) for text in intrinsics or []]
     if len(Ks) > 2:
         raise typer.BadParameter(f"--intrinsics is given {len(Ks)} times for two images")
     K_a, K_b = (Ks[0], Ks[-1]) if Ks else (None, None)
@@ -77,19 +77,6 @@ def pose(
         )  # fmt: skip
     if not estimate.valid:
         raise typer.Exit(1)
-
-
-def _intrinsics(text: str) -> Array:
-    """Read ``fx,fy,cx,cy`` as K (3, 3)."""
-    import numpy as np
-
-    try:
-        fx, fy, cx, cy = (float(part) for part in text.split(","))
-    except ValueError as error:
-        raise typer.BadParameter(
-            f"'{text}' is not fx,fy,cx,cy: four numbers, in pixels of the image"
-        ) from error
-    return np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
 
 
 def _pose_as_json(estimate: PoseEstimate, estimator: RelativePoseEstimator) -> dict[str, Any]:

@@ -5,5 +5,13 @@
 from geloc3r_ros.inference.estimator import RelativePoseEstimator
 from geloc3r_ros.inference.images import read_image, undistort
 from geloc3r_ros.inference.pose import Latency, PoseEstimate
+from geloc3r_ros.inference.stream import PoseStream
 
-__all__ = ["Latency", "PoseEstimate", "RelativePoseEstimator", "read_image", "undistort"]
+__all__ = [
+    "Latency",
+    "PoseEstimate",
+    "PoseStream",
+    "RelativePoseEstimator",
+    "read_image",
+    "undistort",
+]
