@@ -4,9 +4,21 @@
 
 __all__ = ["BagError", "ConfigError", "DeviceError", "GeLoc3rError", "ImageError", "WeightsError"]
 
+LONGEST = 3000  # characters of a message
+
 
 class GeLoc3rError(Exception):
-    """Base of every error that a user can cause; the commands print it without a traceback."""
+    """Base of every error that a user can cause; the commands print it without a traceback.
+
+    A message may quote what a file or a driver says. It is safe to print nevertheless: what is no
+    printable character is escaped, and of a long message the middle is left out.
+    """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if len(text) > LONGEST:
+            text = f"{text[: LONGEST // 2]} [...] {text[-LONGEST // 2 :]}"
+        return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 class BagError(GeLoc3rError):

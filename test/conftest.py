@@ -8,9 +8,10 @@ from importlib.util import find_spec
 
 from hypothesis import settings
 
-# A busy machine is no failure.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+# A busy machine is no failure, and each run tries the same; `make fuzz` looks for something new.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("long", deadline=None, max_examples=10_000)
+settings.load_profile("repeatable")
 
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"

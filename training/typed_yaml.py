@@ -9,6 +9,7 @@ import re
 import types
 from collections.abc import Sequence
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import (
     Annotated,
     Any,
@@ -58,7 +59,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ConfigError(f"settings {path} cannot be read: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"settings {path} hold no `key: value` lines")
@@ -85,7 +86,9 @@ def with_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[str
                 place[int(last)] = yaml.safe_load(text)
             else:
                 place.update({last: yaml.safe_load(text)})
-        except (ValueError, IndexError, AttributeError, yaml.YAMLError) as error:
+        except (
+            AttributeError, IndexError, RecursionError, ValueError, yaml.YAMLError
+        ) as error:  # fmt: skip
             raise ConfigError(f"override {override!r} leads to no setting: {error}") from error
     return changed
 
@@ -103,13 +106,14 @@ def fill(cls: type[T], values: Any, where: str) -> T:
         ConfigError: if a key is unknown or missing, or a value does not fit.
     """
     if not isinstance(values, dict):
-        raise ConfigError(f"{where} is {values!r}; it must be a group of settings")
+        raise ConfigError(f"{where} is {shortened(values)}; it must be a group of settings")
     hints = get_type_hints(cls, include_extras=True)
     fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     unknown = values.keys() - fields.keys()
     if unknown:
         raise ConfigError(
-            f"{where} has no setting {sorted(unknown)[0]!r}; there are {', '.join(sorted(fields))}"
+            f"{where} has no setting {sorted(unknown, key=str)[0]!r}; "
+            f"there are {', '.join(sorted(fields))}"
         )
     nothing = dataclasses.MISSING
     for name, field in fields.items():
@@ -132,11 +136,11 @@ def _value(kind: Any, value: Any, where: str) -> Any:
     if origin is Annotated:
         number = _value(choices[0], value, where)
         if not choices[1].admits(number):
-            raise ConfigError(f"{where} is {value!r}; it must be {choices[1]}")
+            raise ConfigError(f"{where} is {shortened(value)}; it must be {choices[1]}")
         return number
     if origin is Literal:
         if value not in choices:
-            raise ConfigError(f"{where} is {value!r}; choose one of {', '.join(choices)}")
+            raise ConfigError(f"{where} is {shortened(value)}; choose one of {', '.join(choices)}")
         return value
     if origin is types.UnionType:
         return None if value is None else _value(choices[0], value, where)
@@ -144,7 +148,7 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         return _tuple(choices, value, where)
     if origin is dict:
         if not isinstance(value, dict):
-            raise ConfigError(f"{where} is {value!r}; it must be a group of settings")
+            raise ConfigError(f"{where} is {shortened(value)}; it must be a group of settings")
         return {str(k): _value(choices[1], v, _below(where, k)) for k, v in value.items()}
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return fill(kind, value, where)
@@ -152,15 +156,18 @@ def _value(kind: Any, value: Any, where: str) -> Any:
         return float(value)
     right = isinstance(value, (int, float) if kind is float else kind)
     if not right or (isinstance(value, bool) and kind is not bool):
-        raise ConfigError(f"{where} is {value!r}; it must be {PLAIN[kind]}")
-    return kind(value)
+        raise ConfigError(f"{where} is {shortened(value)}; it must be {PLAIN[kind]}")
+    try:
+        return kind(value)
+    except OverflowError as error:
+        raise ConfigError(f"{where} is {shortened(value)}; that is too large") from error
 
 
 def _tuple(kinds: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise ConfigError(f"{where} is {value!r}; it must be a list")
+        raise ConfigError(f"{where} is {shortened(value)}; it must be a list")
     if kinds[-1] is Ellipsis:
         kinds = (kinds[0],) * len(value)
     if len(kinds) != len(value):
-        raise ConfigError(f"{where} is {value!r}; it must be a list of {len(kinds)}")
+        raise ConfigError(f"{where} is {shortened(value)}; it must be a list of {len(kinds)}")
     return tuple(_value(k, v, _below(where, str(i))) for i, (k, v) in enumerate(zip(kinds, value)))

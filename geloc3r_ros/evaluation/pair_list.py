@@ -60,7 +60,7 @@ def read_pairs(path: Path) -> PairList:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"cannot read the pairs {path}: {error}") from error
     entries = content.get("pairs") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not entries:
@@ -69,7 +69,7 @@ def read_pairs(path: Path) -> PairList:
     for index, entry in enumerate(entries):
         try:
             pair = _pair(entry, path.parent)
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             raise ConfigError(f"{path}, pairs[{index}]: {error}") from error
         if pair.name in pairs:
             raise ConfigError(f"{path}, pairs[{index}]: the name {pair.name!r} is taken already")
@@ -116,7 +116,7 @@ def _is_text(value: Any) -> bool:
 def _matrix(value: Any, shape: tuple[int, int], name: str) -> Array:
     try:
         matrix = np.array(value, float)
-    except (TypeError, ValueError):
+    except (OverflowError, TypeError, ValueError):
         matrix = np.empty(0)
     if matrix.shape != shape or not np.isfinite(matrix).all():
         raise ValueError(f"{name} must be {shape[0]} rows of {shape[1]} finite numbers: {value!r}")

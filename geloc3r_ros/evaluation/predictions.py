@@ -147,7 +147,7 @@ class PredictionFile:
                     + "; ".join(f"{k} is {held.get(k)}, not {run.get(k)}" for k in different)
                     + "; name another folder with --out, or remove this one"
                 )
-            self.done = {line["name"] for line in _lines(self.path)}
+            self.done = {p.name for p in _read(self.path)}
             self._file = self.path.open("a", encoding="utf-8")
         else:
             self._file = self.path.open("w", encoding="utf-8")
@@ -179,7 +179,7 @@ def read_predictions(folder: Path) -> Predictions:
     if not path.is_file():
         raise ConfigError(f"{folder} has no {FILE_NAME}; give the folder of one method of a run")
     run = _read_run(path)
-    return Predictions.of(run, (_from_json(line) for line in _lines(path)))
+    return Predictions.of(run, _read(path))
 
 
 def _drop_torn_line(path: Path) -> bool:
@@ -201,28 +201,29 @@ def _drop_torn_line(path: Path) -> bool:
 def _explained(path: Path, number: int) -> Iterator[None]:
     try:
         yield
-    except (ValueError, KeyError, TypeError) as error:
+    except (ArithmeticError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise ConfigError(
             f"{path}, line {number} is no prediction ({error}); remove the file and run again"
         ) from error
 
 
 def _read_run(path: Path) -> dict[str, Any]:
-    with path.open(encoding="utf-8") as file, _explained(path, 1):
+    with path.open("rb") as file, _explained(path, 1):
         head = json.loads(file.readline())
         if head["format"] != FORMAT:
             raise ValueError(f"format is {head['format']!r}, not {FORMAT!r}")
         return dict(head["run"])
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
+def _read(path: Path) -> Iterator[Prediction]:
     """Every line but the first; a last line without its end is left out."""
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         file.readline()
         for number, line in enumerate(file, start=2):
-            if line.endswith("\n"):
+            if line.endswith(b"\n"):
                 with _explained(path, number):
-                    yield json.loads(line)
+                    prediction = _from_json(json.loads(line))
+                yield prediction
 
 
 def _as_json(p: Prediction) -> dict[str, Any]:
@@ -245,23 +246,25 @@ def _as_json(p: Prediction) -> dict[str, Any]:
 
 
 def _from_json(line: Mapping[str, Any]) -> Prediction:
-    def matrix(rows: list[list[float]] | None) -> Array | None:
-        return None if rows is None else np.array(rows, float)
+    def matrix(rows: list[list[float]] | None, size: int) -> Array | None:
+        return None if rows is None else np.array(rows, float).reshape(size, size)
 
     def number(value: float | None) -> float:
         return float("nan") if value is None else float(value)
 
+    stamp_a, stamp_b = map(int, np.array(line["stamps"], np.int64))
+    frame_a, frame_b = map(str, line["frames"])
     return Prediction(
-        name=line["name"],
-        T_a_b=matrix(line["T_a_b"]),
-        reason=line["reason"],
-        T_a_b_true=matrix(line["T_a_b_true"]),
-        covariance=matrix(line["covariance"]),
+        name=str(line["name"]),
+        T_a_b=matrix(line["T_a_b"], 4),
+        reason=str(line["reason"]),
+        T_a_b_true=matrix(line["T_a_b_true"], 4),
+        covariance=matrix(line["covariance"], 6),
         seconds=number(line["seconds"]),
-        trained=line["trained"],
-        scale_known=line["scale_known"],
-        stamps=(line["stamps"][0], line["stamps"][1]),
-        frames=(line["frames"][0], line["frames"][1]),
+        trained=bool(line["trained"]),
+        scale_known=bool(line["scale_known"]),
+        stamps=(stamp_a, stamp_b),
+        frames=(frame_a, frame_b),
         overlap=number(line["overlap"]),
     )
 

@@ -10,12 +10,13 @@ page of the TUM RGB-D benchmark.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 
 from geloc3r_ros.errors import BagError
 from geloc3r_ros.geometry import (
     Array,
+    is_transform,
     make_transform,
     quat_xyzw_from_rotation,
     rotation_from_quat_xyzw,
@@ -23,6 +24,7 @@ from geloc3r_ros.geometry import (
 
 __all__ = ["read_tum", "write_tum"]
 
+LAST_STAMP = 2**63 - 1
 HEADER = "# timestamp tx ty tz qx qy qz qw"
 
 
@@ -54,8 +56,11 @@ def read_tum(path: Path) -> dict[int, Array]:
         try:
             stamp, tx, ty, tz, *quat_xyzw = (Decimal(field) for field in fields)
             R_a_b = rotation_from_quat_xyzw([float(q) for q in quat_xyzw])
-            poses[int(stamp * 10**9)] = make_transform(R_a_b, [float(tx), float(ty), float(tz)])
-        except (InvalidOperation, OverflowError, ValueError) as error:
+            T_a_b = make_transform(R_a_b, [float(tx), float(ty), float(tz)])
+            if abs(stamp * 10**9) > LAST_STAMP or not is_transform(T_a_b):
+                raise ValueError("a number is not finite, or the stamp out of range")
+            poses[int(stamp * 10**9)] = T_a_b
+        except (ArithmeticError, ValueError) as error:
             raise BagError(
                 f"{path}, line {number}: {line!r} is not a pose; "
                 "a line of a TUM file is: timestamp tx ty tz qx qy qz qw"

@@ -16,6 +16,10 @@ __all__ = ["Intrinsics"]
 
 Array = npt.NDArray[np.float64]
 
+SHORTEST_FOCAL, LARGEST = 1e-3, 1e9
+"""No camera's focal length, in pixels, is below the first, and no number of it beyond the second;
+what is computed with numbers like that would not stay finite."""
+
 
 @dataclass(frozen=True, eq=False)
 class Intrinsics:
@@ -47,9 +51,12 @@ class Intrinsics:
         P = np.array(message.p, float).reshape(3, 4)
         K = P[:, :3].copy() if rectified else np.array(message.k, float).reshape(3, 3)
         D = np.zeros(0) if rectified else np.array(message.d, float)
-        if not all(np.isfinite(a).all() for a in (K, D, P)):
-            raise ConfigError("camera_info has values that are not finite; calibrate the camera")
-        if K[0, 0] <= 0 or K[1, 1] <= 0:
+        if not all((np.abs(a) <= LARGEST).all() for a in (K, D, P)):
+            raise ConfigError(
+                f"camera_info has values that are beyond {LARGEST:g} or not finite; "
+                "calibrate the camera"
+            )
+        if min(K[0, 0], K[1, 1]) < SHORTEST_FOCAL:
             matrix = "P" if rectified else "K"
             raise ConfigError(
                 f"camera_info has focal lengths {K[0, 0]:g}, {K[1, 1]:g} in {matrix}; "
@@ -68,7 +75,7 @@ class Intrinsics:
             distortion_model="plumb_bob" if rectified else message.distortion_model,
             width=int(width // bins[0]),
             height=int(height // bins[1]),
-            baseline=float(-P[0, 3] / P[0, 0]) if P[0, 0] > 0 else 0.0,
+            baseline=float(-P[0, 3] / P[0, 0]) if P[0, 0] >= SHORTEST_FOCAL else 0.0,
         )
 
     def check_size(self, width: int, height: int) -> None:

@@ -45,6 +45,8 @@ BYTES_PER_PIXEL = {
 PLANES = {"nv21": 1.5, "nv24": 3.0}
 # Names that not every release of the decoders knows, and their older equivalents.
 OLDER_NAMES = {"uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
+# Two pixels of a row share their colour.
+PACKED_422 = ("uyvy", "yuyv", "yuv422", "yuv422_yuy2")
 # ITU-R BT.601, limited range: RGB from (Y, Cb, Cr, 1).
 RGB_FROM_YUV = np.array(
     [
@@ -82,7 +84,7 @@ def image_fault(message: Any) -> str:
     pixel = BYTES_PER_PIXEL.get(message.encoding)
     if pixel is None:
         known = ", ".join(BYTES_PER_PIXEL)
-        return f"encoding {message.encoding!r} is not supported; supported are {known}"
+        return f"encoding {message.encoding[:40]!r} is not supported; supported are {known}"
     width, height = message.width, message.height
     if min(width, height) < SMALLEST_SIDE:
         return f"image is {width}x{height}; each side needs at least {SMALLEST_SIDE} pixels"
@@ -99,6 +101,8 @@ def image_fault(message: Any) -> str:
         )
     if message.encoding == "nv21" and (width % 2 or height % 2):
         return f"nv21 image is {width}x{height}; both must be even"
+    if message.encoding in PACKED_422 and width % 2:
+        return f"{message.encoding} image is {width} pixels wide; the width must be even"
     return ""
 
 

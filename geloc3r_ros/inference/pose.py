@@ -107,7 +107,7 @@ class Calibration:
                 (float(calibration[part]["bias"]), float(calibration[part]["slope"]))
                 for part in ("rotation", "translation")
             ]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise WeightsError(
                 f"the calibration of these weights is not of the form "
                 f'{{"rotation": {{"bias", "slope"}}, "translation": ...}}: {calibration}'

@@ -96,7 +96,9 @@ def _read_checkpoint(path: Path, device: str) -> dict[str, Tensor]:
             raise _damaged(path, error) from error
     if isinstance(content, dict) and isinstance(content.get("model"), dict):
         content = content["model"]
-    if not isinstance(content, dict) or not all(isinstance(x, Tensor) for x in content.values()):
+    if not isinstance(content, dict) or not all(
+        isinstance(name, str) and isinstance(x, Tensor) for name, x in content.items()
+    ):
         raise WeightsError(
             f"weights {path} hold no dictionary of tensors, at the top or under `model`: "
             "save `model.state_dict()`"

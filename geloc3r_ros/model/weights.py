@@ -37,6 +37,9 @@ __all__ = [
 SHIPPED = Path(__file__).parents[1] / "weights" / "tiny.safetensors"
 METADATA_KEY = "geloc3r"
 POSE_HEAD = "pose_head."
+DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
+MOST_BLOCKS, LARGEST_DIMENSION = 100, 2**14
+"""A file that says it has more is damaged; to build what it says would take for ever."""
 
 log = logging.getLogger(__name__)
 
@@ -222,12 +225,35 @@ def _info(
     try:
         values = json.loads(metadata[METADATA_KEY])
         config = ModelConfig.from_dict(values.pop("config"))
-        return WeightsInfo(config=config, dtype=dtype, **values)
-    except (ConfigError, ValueError, TypeError, KeyError, AttributeError) as error:
+        info = WeightsInfo(config=config, dtype=dtype, **values)
+        _check_plausible(info)
+        return info
+    except (
+        AttributeError, ConfigError, KeyError, RecursionError, TypeError, ValueError
+    ) as error:  # fmt: skip
         raise WeightsError(
             f"weights {path} say about themselves what this version does not understand: "
             f"{error}; update geloc3r_ros, or save them again"
         ) from error
+
+
+def _check_plausible(info: WeightsInfo) -> None:
+    """Check types and sizes of what JSON gave; any of it may be anything.
+
+    Raises:
+        ValueError: naming what is wrong.
+    """
+    texts = info.name, info.licence, info.variant
+    if not all(isinstance(text, str) and text.isprintable() for text in texts):
+        raise ValueError("name, licence or variant is no printable text")
+    if not isinstance(info.trained, bool):
+        raise ValueError("trained is not true or false")
+    if not all(isinstance(x, dict | None) for x in (info.recipe, info.calibration)):
+        raise ValueError("recipe or calibration is no mapping")
+    for name, value in dataclasses.asdict(info.config).items():
+        most = MOST_BLOCKS if name.endswith("depth") else LARGEST_DIMENSION
+        if isinstance(value, int) and value > most:
+            raise ValueError(f"{name} is {value}; at most {most} is plausible")
 
 
 def _foreign_info(
@@ -275,7 +301,7 @@ def _check_shapes(
     config: ModelConfig,
     wanted: dict[str, Tensor] | None = None,
 ) -> None:
-    """Raise unless names and shapes are those of ``wanted``, by default of a whole network."""
+    """Raise unless names, shapes and types are of ``wanted``, by default of a whole network."""
     wanted = wanted or _on_meta(config).state_dict()
     missing = sorted(wanted.keys() - tensors.keys())
     if missing and all(name.startswith(POSE_HEAD) for name in missing):
@@ -289,6 +315,11 @@ def _check_shapes(
         f"{name} is {tuple(tensors[name].shape)} and must be {tuple(tensor.shape)}"
         for name, tensor in wanted.items()
         if name in tensors and tensors[name].shape != tensor.shape
+    ]
+    problems += [
+        f"{name} is of {tensor.dtype}, {tensor.layout}, and must be of dense floats"
+        for name, tensor in tensors.items()
+        if name in wanted and (tensor.dtype not in DTYPES or tensor.layout != torch.strided)
     ]
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""

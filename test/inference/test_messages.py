@@ -211,6 +211,13 @@ def test_nv21_of_odd_size_is_a_fault():
     assert messages.image_fault(msg) == "nv21 image is 63x48; both must be even"
 
 
+@pytest.mark.parametrize("encoding", YUV_422)
+def test_packed_yuv_of_odd_width_is_a_fault(encoding):
+    msg = message(encoding, np.zeros((48, 126), np.uint8), size=(63, 48))
+    expected = f"{encoding} image is 63 pixels wide; the width must be even"
+    assert messages.image_fault(msg) == expected
+
+
 def compressed(extension, picture, parameters=(), kind=""):
     """Compress an RGB, RGBA or grey picture; OpenCV stores what it is told is BGR."""
     if picture.ndim == 3:
