@@ -30,6 +30,7 @@ __all__ = [
 
 # Parameters that every rclpy node has.
 OF_RCLPY = ("use_sim_time", "start_type_description_service")
+LONGEST_CAMERA_NAME = 100  # a topic of ROS has at most 247, with namespace and node
 CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
 
 
@@ -337,10 +338,10 @@ def _check_cameras(cameras: tuple[str, ...]) -> None:
     if len(cameras) < 2 or len(set(cameras)) != len(cameras):
         raise ConfigError(f"cameras is {list(cameras)}; give two or more different names")
     for camera in cameras:
-        if not CAMERA_NAME.fullmatch(camera):
+        if not CAMERA_NAME.fullmatch(camera) or len(camera) > LONGEST_CAMERA_NAME:
             raise ConfigError(
                 f"cameras has {camera!r}; a name is letters, digits and _ after a letter, "
-                "in parts separated by /"
+                f"in parts separated by /, and has at most {LONGEST_CAMERA_NAME} characters"
             )
 
 

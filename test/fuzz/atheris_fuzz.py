@@ -31,7 +31,7 @@ def main() -> None:
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     fuzz_one_input = getattr(module, function).hypothesis.fuzz_one_input
-    limits = [f"-max_total_time={arguments.seconds}", "-rss_limit_mb=8000", "-max_len=65536"]
+    limits = [f"-max_total_time={arguments.seconds}", "-len_control=0", "-rss_limit_mb=8000"]
     atheris.Setup([sys.argv[0], *limits, *arguments.crash], fuzz_one_input)
     atheris.Fuzz()
 
