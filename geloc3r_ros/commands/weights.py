@@ -91,8 +91,9 @@ def convert(
 
 
 def fetch(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="owner/repository on the hub.")],
-    revision: Annotated[str, typer.Option(help="Branch, tag or commit.")] = "main",
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="owner/repository on the hub, or with @commit.")
+    ],
 ) -> None:
     """Download public weights once; nothing else in this package ever downloads.
 
@@ -102,8 +103,8 @@ def fetch(
     """
     from geloc3r_ros.model import hub
 
-    known = hub.PUBLIC_WEIGHTS.get(name)
+    known = hub.PUBLIC_WEIGHTS.get(hub.repository(name))
     licence = known.licence if known else "unknown to this program; read it on the page of the hub"
     out.print(f"Licence of {name}: {licence}", style="bold")
-    path = hub.fetch(name, revision)
+    path = hub.fetch(name)
     out.print(f"{path}\nUse it as: geloc3r pose A.jpg B.jpg --weights {name}")

@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights on the Hugging Face hub: downloaded by ``fetch`` alone, otherwise read from its cache.
 
-The authors of ReLoc3R tag no release of their weights, so the first fetch takes the tip of
-``main`` and records its commit in the cache: every later run reads that commit, and its name
-tells it. Fetch with another ``revision`` to pin one beforehand.
+A name is ``owner/repository``, or ``owner/repository@revision`` with a commit or a tag. The
+authors of ReLoc3R tag no release of their weights: without a revision the first fetch takes the
+tip of ``main`` and records its commit in the cache, and until the next fetch every run reads that.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -19,9 +20,12 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntry
 from geloc3r_ros.errors import WeightsError
 from geloc3r_ros.model.config import ModelConfig
 
-__all__ = ["PUBLIC_WEIGHTS", "PublicWeights", "cached", "fetch", "is_hub_name"]
+__all__ = ["PUBLIC_WEIGHTS", "PublicWeights", "cached", "fetch", "is_hub_name", "repository"]
 
 FILE = "model.safetensors"
+NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w-][\w.-]*)?", re.ASCII)
+SHA256 = re.compile(r"[0-9a-f]{64}")
+CHUNK = 2**20
 
 
 class PublicWeights(NamedTuple):
@@ -38,27 +42,34 @@ PUBLIC_WEIGHTS = {
 
 
 def is_hub_name(name: str) -> bool:
-    """Whether ``name`` has the form owner/repository."""
-    return re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name) is not None
+    """Whether ``name`` has the form owner/repository or owner/repository@revision."""
+    return NAME.fullmatch(name) is not None
 
 
-def fetch(name: str, revision: str = "main") -> Path:
+def repository(name: str) -> str:
+    """Return the name without its revision."""
+    return name.partition("@")[0]
+
+
+def fetch(name: str) -> Path:
     """Download the weights of a hub repository into the local cache and return the file.
 
-    Args:
-        name: owner/repository.
-        revision: Branch, tag or commit.
-
     Raises:
-        WeightsError: if the hub cannot be reached or has no such repository, file or revision.
+        WeightsError: if the name is none, the hub cannot be reached or has no such repository,
+            file or revision, or what arrived is not what the hub says it has.
     """
+    if not is_hub_name(name):
+        raise WeightsError(f"{name!r} is not owner/repository or owner/repository@revision")
     try:
-        return Path(huggingface_hub.hf_hub_download(name, FILE, revision=revision))
+        revision = name.partition("@")[2] or "main"
+        path = Path(huggingface_hub.hf_hub_download(repository(name), FILE, revision=revision))
     except (HfHubHTTPError, HFValidationError, OSError) as error:
         raise WeightsError(
-            f"{FILE} of {name} at {revision} could not be fetched: {error}; "
+            f"{FILE} of {name} could not be fetched: {error}; "
             f"check the network and the name (known: {', '.join(PUBLIC_WEIGHTS)})"
         ) from error
+    _check_digest(path)
+    return path
 
 
 def cached(name: str) -> Path:
@@ -70,9 +81,36 @@ def cached(name: str) -> Path:
         WeightsError: if it was not fetched.
     """
     try:
-        return Path(huggingface_hub.hf_hub_download(name, FILE, local_files_only=True))
+        return Path(
+            huggingface_hub.hf_hub_download(
+                repository(name),
+                FILE,
+                revision=name.partition("@")[2] or "main",
+                local_files_only=True,
+            )
+        )
     except (LocalEntryNotFoundError, HFValidationError) as error:
         raise WeightsError(
             f"weights {name} are not on this machine and are never downloaded unasked: "
             f"run `geloc3r fetch {name}` once"
         ) from error
+
+
+def _check_digest(path: Path) -> None:
+    """Compare a file with its SHA-256, after which the cache names what a large file links to.
+
+    Raises:
+        WeightsError: if they differ.
+    """
+    stated = path.resolve().name
+    if not SHA256.fullmatch(stated):
+        return
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    if digest.hexdigest() != stated:
+        raise WeightsError(
+            f"{path} has SHA-256 {digest.hexdigest()}, the hub states {stated}: "
+            f"remove {path.resolve()} and fetch again"
+        )

@@ -8,6 +8,7 @@ by ``geloc3r fetch``) or a file: ``.safetensors``, or ``.pth`` with the weights 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -196,8 +197,9 @@ def locate_weights(name: str | Path) -> Path | None:
     """
     if str(name) == "tiny":
         return SHIPPED if SHIPPED.exists() else None
-    if Path(name).exists():
-        return Path(name)
+    with contextlib.suppress(OSError):  # raised where it is longer than a path may be
+        if Path(name).exists():
+            return Path(name)
     if hub.is_hub_name(str(name)) and Path(name).suffix not in SUFFIXES:
         return hub.cached(str(name))
     raise WeightsError(
@@ -260,9 +262,10 @@ def _foreign_info(
     name: str | Path, path: Path, tensors: dict[str, Tensor], dtype: str
 ) -> WeightsInfo:
     """Describe weights without our metadata by their name and shapes."""
-    if str(name) in hub.PUBLIC_WEIGHTS:
-        config, licence = hub.PUBLIC_WEIGHTS[str(name)]
-        label = f"{name}@{path.parent.name[:12]}"
+    repository = hub.repository(str(name))
+    if repository in hub.PUBLIC_WEIGHTS:
+        config, licence = hub.PUBLIC_WEIGHTS[repository]
+        label = f"{repository}@{path.parent.name[:12]}"
         return WeightsInfo(name=label, config=config, trained=True, licence=licence, dtype=dtype)
     large = ModelConfig.large_224() if "224" in path.stem else ModelConfig.large()
     embedding = tensors.get("patch_embed.proj.weight", torch.empty(0)).shape

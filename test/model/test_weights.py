@@ -3,6 +3,7 @@
 
 import argparse
 import dataclasses
+import hashlib
 import json
 import logging
 import os
@@ -124,28 +125,61 @@ def write_header(path, shapes):
         file.truncate(8 + len(text) + end)
 
 
-def test_hub_weights_come_from_the_local_cache_alone(tmp_path, monkeypatch, tiny_state):
-    commit = "0123456789abcdef0123456789abcdef01234567"
-    repository = tmp_path / "models--siyan824--reloc3r-224"
-    snapshot = repository / "snapshots" / commit
-    snapshot.mkdir(parents=True)
-    (repository / "refs").mkdir()
-    (repository / "refs" / "main").write_text(commit)
-    with torch.device("meta"):
-        state = GeLoc3r(ModelConfig.large_224()).state_dict()
-    write_header(snapshot / "model.safetensors", {name: x.shape for name, x in state.items()})
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    """The folder of a repository in an empty cache, with room for one commit."""
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    info = read_info("siyan824/reloc3r-224")
+    repository = tmp_path / "models--siyan824--reloc3r-224"
+    (repository / "snapshots" / COMMIT).mkdir(parents=True)
+    return repository
+
+
+@pytest.mark.parametrize("revision", ["", f"@{COMMIT}"])
+def test_hub_weights_come_from_the_local_cache_alone(hub_cache, revision):
+    if not revision:  # the hub's library notes the commit of a branch, and of nothing else
+        (hub_cache / "refs").mkdir()
+        (hub_cache / "refs" / "main").write_text(COMMIT)
+    with torch.device("meta"):
+        shapes = {n: x.shape for n, x in GeLoc3r(ModelConfig.large_224()).state_dict().items()}
+    write_header(hub_cache / "snapshots" / COMMIT / "model.safetensors", shapes)
+    info = read_info(f"siyan824/reloc3r-224{revision}")
     assert info.name == "siyan824/reloc3r-224@0123456789ab"
     assert (info.variant, info.licence) == ("large-224", "CC-BY-NC-SA-4.0")
-    with pytest.raises(WeightsError, match="run `geloc3r fetch siyan824/reloc3r-512` once"):
-        load_weights("siyan824/reloc3r-512")
+    for other in ("siyan824/reloc3r-512", f"siyan824/reloc3r-224@{COMMIT[::-1]}"):
+        with pytest.raises(WeightsError, match=f"run `geloc3r fetch {other}` once"):
+            load_weights(other)
 
 
 def test_a_fetch_that_fails_names_the_repository(monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(WeightsError, match=r"of siyan824/reloc3r-512 at main could not be fetch"):
-        hub.fetch("siyan824/reloc3r-512")
+    with pytest.raises(WeightsError, match=r"of siyan824/reloc3r-512@v1 could not be fetched"):
+        hub.fetch("siyan824/reloc3r-512@v1")
+
+
+def test_what_the_hub_delivers_is_what_it_states(hub_cache, monkeypatch):
+    """In the cache of the hub's library a link leads to a file that is named by its SHA-256."""
+    link = hub_cache / "snapshots" / COMMIT / "model.safetensors"
+    blob = hub_cache / "blobs" / hashlib.sha256(b"weights").hexdigest()
+    blob.parent.mkdir()
+    blob.write_bytes(b"weights")
+    link.symlink_to(blob)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)  # it falls back to its cache
+    assert hub.fetch(f"siyan824/reloc3r-224@{COMMIT}") == link
+    blob.write_bytes(b"Weights")
+    with pytest.raises(WeightsError, match=f"the hub states {blob.name}: remove {blob} and fetch"):
+        hub.fetch(f"siyan824/reloc3r-224@{COMMIT}")
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc", "/etc/passwd", "a/..", "a/b/c", "a/b@../c", "a/b@", "ä/b", "a/b\n", "a"]
+)
+def test_what_is_no_name_of_the_hub(name):
+    assert not hub.is_hub_name(name)
+    with pytest.raises(WeightsError, match="is not owner/repository"):
+        hub.fetch(name)
 
 
 @pytest.mark.parametrize("with_head", [False, True])
@@ -270,6 +304,7 @@ def test_metadata_of_another_version_is_refused(saved, info):
     ("name", "message"),
     [
         ("huge", "there are no weights 'huge'; give tiny, a hub repository"),
+        ("a" * 5000, "there are no weights 'aaaa"),
         ("folder/absent.pth", "there are no weights 'folder/absent.pth'"),
         ("folder/absent.safetensors", "there are no weights 'folder/absent.safetensors'"),
         (".", "do not exist or are no file"),
