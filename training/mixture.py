@@ -164,6 +164,7 @@ class Mixture:
             T_2_1=(torch.linalg.inv(T[:, 1]) @ T[:, 0]).float(),
             covisibility=torch.tensor([share for _, share, _ in rows]),
             ids=tuple(number for _, _, number in rows),
+            view_ids=torch.arange(len(views)).unflatten(0, (-1, 2)),
         )
 
     def _read_pair(

@@ -17,8 +17,11 @@ from torch import Tensor, nn
 
 from geloc3r_ros.errors import ConfigError
 from geloc3r_ros.model import EncodedView, GeLoc3r
+from geloc3r_ros.model.match_head import MatchPoseHead
+from geloc3r_ros.model.matching import CELL, Matcher
 from geloc3r_ros.model.pose_head import pose_from_raw
 from geloc3r_training.config import StageConfig
+from geloc3r_training.correlation import coarse_loss, draw, fine_loss
 from geloc3r_training.gcr import (
     ConsistencyStep,
     DescriptorHeads,
@@ -30,16 +33,23 @@ from geloc3r_training.gcr import (
     descriptor_step,
     pose_step,
 )
-from geloc3r_training.gcr.diagnostics import tally
+from geloc3r_training.gcr.diagnostics import add_tallies, tally
 from geloc3r_training.gcr.pairs import median_depth, scale_lengths
-from geloc3r_training.gcr.se3 import inverse
+from geloc3r_training.gcr.se3 import inverse, pose_errors
 from geloc3r_training.matching import AttentionTap, MatchHead, attention_loss, token_matches
 from geloc3r_training.pairs import PairBatch
+from geloc3r_training.simulated_matches import MatchBatch
 
 __all__ = ["OBJECTIVES", "Objective", "own_teacher"]
 
 FADE = 0.05
 """Baseline over median depth at which the raw translation is taught to be half a unit long."""
+
+COARSE_DRAWN, FINE_SHARE = 192, 2
+"""Cells of a side that teach the comparison, and of how many one teaches the fine one."""
+
+ROUND_DISCOUNT = 0.7
+"""Weight of a round of the pose head over that of the round after it."""
 
 Terms = dict[str, Tensor]
 
@@ -50,10 +60,15 @@ class Regressed(NamedTuple):
     views: tuple[EncodedView, EncodedView]
     tokens: tuple[Tensor, Tensor]
     """Decoder tokens (B, N, C) float32."""
-    raw: tuple[Tensor, Tensor]
-    """Raw pose numbers (B, 12)."""
+    rounds: tuple[Tensor, Tensor]
+    """Raw pose numbers after each round of the head, (rounds, B, 12)."""
     scores: Tensor | None
     """Of the cross-attention that is taught."""
+
+    @property
+    def raw(self) -> tuple[Tensor, Tensor]:
+        """Raw pose numbers (B, 12) that count."""
+        return self.rounds[0][-1], self.rounds[1][-1]
 
 
 class Objective(nn.Module):
@@ -116,15 +131,23 @@ class Objective(nn.Module):
         auxiliary, network = self.config.auxiliary, self.network
         tap = AttentionTap(network, auxiliary.attention_block, auxiliary.attention_heads)
         with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=self.bf16), tap:
-            views = network.encode_pair(*batch.views())
-            tokens1, tokens2 = network.decode_tokens(*views)
+            images, focals, places = batch.distinct()
+            encoded = network.encode(images, focals)
+            views = encoded.of(places[:, 0]), encoded.of(places[:, 1])
+            tokens = network.decode_tokens(*views)
             scores = tap.scores() if auxiliary.attention else None
-        raw = network.pose_head(tokens1), network.pose_head(tokens2)
-        return Regressed(views, (tokens1.float(), tokens2.float()), raw, scores)
+            rounds = self._rounds(views, tokens)
+        return Regressed(views, (tokens[0].float(), tokens[1].float()), rounds, scores)
+
+    def _rounds(
+        self, views: tuple[EncodedView, EncodedView], tokens: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Raw pose numbers after each round of the head, (rounds, B, 12)."""
+        return self.network.regress(*views, *tokens).raw
 
     def _pose(
         self, batch: PairBatch, regressed: Regressed, T_2_1: Tensor, step: int
-    ) -> ConsistencyStep:
+    ) -> ConsistencyStep | None:
         """L_pose and what regularises it."""
         return pose_step(
             *(pose_from_raw(raw) for raw in regressed.raw),
@@ -140,7 +163,8 @@ class Objective(nn.Module):
         weights = self.config.auxiliary
         terms: Terms = {}
         tallies: Terms = {}
-        truth = token_matches(batch, self.network.config.patch_size)
+        if regressed.scores is not None or weights.match:
+            truth = token_matches(batch, self.network.config.patch_size)
         if regressed.scores is not None:
             loss, distance = attention_loss(regressed.scores, truth)
             terms["attention"] = weights.attention * loss.mean()
@@ -157,12 +181,103 @@ class Objective(nn.Module):
             # Without depth the length of a translation is known in no unit.
             with_depth = (batch.depth[:, 0] > 0).flatten(1).any(1).repeat(2)
             terms["translation"] = weights.translation * (error * with_depth).mean()
+        if weights.rounds:
+            terms["rounds"] = weights.rounds * self._earlier_rounds(batch, regressed, T_2_1)
+        if weights.correlation:
+            losses, correlation = self._correlation(batch, regressed)
+            terms |= {name: weights.correlation * loss for name, loss in losses.items()}
+            tallies |= correlation
         return ConsistencyStep.of(terms, tallies) if terms else None
+
+    def _earlier_rounds(self, batch: PairBatch, regressed: Regressed, T_2_1: Tensor) -> Tensor:
+        """L_pose of all rounds of the head but the last, the later the more."""
+        moved = batch.moved(self.config.gcr.min_translation)
+        losses = [
+            pose_step(
+                *(pose_from_raw(raw) for raw in raws),
+                T_2_1=T_2_1,
+                has_direction=moved,
+                weight=ROUND_DISCOUNT**age,
+            ).total
+            for age, raws in enumerate(zip(*(side.flip(0)[1:] for side in regressed.rounds)), 1)
+        ]
+        return torch.stack(losses).sum()
+
+    def _correlation(self, batch: PairBatch, regressed: Regressed) -> tuple[Terms, Terms]:
+        """Terms and tallies of the explicit comparison, over both sides."""
+        matcher = self.network.matcher
+        assert isinstance(matcher, Matcher)
+        truth = token_matches(batch, CELL, CELL - 1)
+        views = regressed.views
+        with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=self.bf16):
+            described = [
+                matcher.describe(view.described.coarse, tokens, view.grid)
+                for view, tokens in zip(views, regressed.tokens)
+                if view.described
+            ]
+        fine = [view.described.fine for view in views if view.described]
+        coarse_losses, fine_losses, tallies = [], [], []
+        for here, there, side in ((0, 1, slice(len(batch))), (1, 0, slice(len(batch), None))):
+            drawn = draw(truth, side, COARSE_DRAWN)
+            loss, distance = coarse_loss(
+                matcher, described[here], described[there], drawn, truth.grid
+            )
+            coarse_losses.append(loss)
+            few = drawn._replace(**{k: v[:, ::FINE_SHARE] for k, v in drawn._asdict().items()})
+            grids = views[here].grid, views[there].grid
+            loss, fine_distance = fine_loss(matcher, fine[here], fine[there], few, *grids)
+            fine_losses.append(loss)
+            tallies.append(
+                {
+                    "match/right_cell": tally((distance < CELL).float(), drawn.counts),
+                    "match/fine_px": tally(fine_distance, few.counts & (fine_distance < CELL)),
+                }
+            )
+        terms = {"coarse": torch.stack(coarse_losses).mean()}
+        terms["fine"] = torch.stack(fine_losses).mean()
+        return terms, add_tallies(*tallies)
 
     def _further(
         self, batch: PairBatch, regressed: Regressed, step: int
     ) -> ConsistencyStep | None:
         """Terms that only this stage has."""
+        return None
+
+
+class SimulatedMatches(Objective):
+    """Stage ``simulated``: the pose head alone, on matches without images."""
+
+    def forward(self, batch: MatchBatch, step: int) -> ConsistencyStep:
+        """Compute the losses of a batch at a step of the stage."""
+        head = self.network.pose_head
+        assert isinstance(head, MatchPoseHead)
+        unseen = batch.rays1.new_zeros(*batch.rays1.shape[:2], self.network.config.decoder_dim)
+        rounds = head(batch.rays1, batch.rays2, batch.features, unseen)
+        loss, tallies = torch.zeros(()), {}
+        for age, raw in enumerate(rounds.flip(0)):
+            rotation, direction = pose_errors(pose_from_raw(raw), batch.T_2_1)
+            loss = loss + ROUND_DISCOUNT**age * (2 * rotation + direction).mean()
+            if age == 0:
+                tallies = {
+                    "regressed/rotation": tally(rotation.rad2deg()),
+                    "regressed/direction": tally(direction.rad2deg()),
+                    "regressed/within_20deg": tally((rotation.maximum(direction) < 0.35).float()),
+                }
+        return ConsistencyStep.of({"simulated": loss}, tallies)
+
+
+class Correspondence(Objective):
+    """Stage ``matching``: the explicit comparison alone, before there is a pose to speak of."""
+
+    def _rounds(
+        self, views: tuple[EncodedView, EncodedView], tokens: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        still = views[0].focal.new_tensor([0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1])
+        return still.expand(1, len(tokens[0]), 12), still.expand(1, len(tokens[1]), 12)
+
+    def _pose(
+        self, batch: PairBatch, regressed: Regressed, T_2_1: Tensor, step: int
+    ) -> ConsistencyStep | None:
         return None
 
 
@@ -174,7 +289,7 @@ class Descriptors(Objective):
         return {**super()._heads(network), "descriptor": descriptor}
 
     def _further(self, batch: PairBatch, regressed: Regressed, step: int) -> ConsistencyStep:
-        encoded = [EncodedView(view.tokens.float(), view.grid) for view in regressed.views]
+        encoded = [view._replace(tokens=view.tokens.float()) for view in regressed.views]
         maps = self.parts["descriptor"](encoded, regressed.tokens)
         return descriptor_step(
             *_views(batch, regressed, maps),
@@ -215,6 +330,8 @@ class Consistency(Objective):
 
 
 OBJECTIVES: dict[str, type[Objective]] = {
+    "simulated": SimulatedMatches,
+    "matching": Correspondence,
     "pose": Objective,
     "descriptors": Descriptors,
     "consistency": Consistency,
@@ -253,11 +370,12 @@ def _freeze(network: GeLoc3r, names: Sequence[str]) -> None:
     Raises:
         ConfigError: if there is no such part.
     """
-    parts = dict(network.named_children())
+    parts = dict(network.named_modules())
     for name in names:
         if name == "all":
             network.requires_grad_(False)
         elif name in parts:
             parts[name].requires_grad_(False)
         else:
-            raise ConfigError(f"freeze: no part {name!r}; there are all, {', '.join(parts)}")
+            known = [child for child, _ in network.named_children()]
+            raise ConfigError(f"freeze: no part {name!r}; there are all, {', '.join(known)}")

@@ -46,6 +46,7 @@ class PairBatch:
         T_2_1: Pose of camera 1 in camera 2, (B, 4, 4) float32.
         covisibility: The lesser share of either view that the other sees, (B,).
         ids: A number a pair, whatever the batch.
+        view_ids: A number a view within the batch, (B, 2); equal where pairs share a view.
     """
 
     images: Tensor
@@ -55,6 +56,7 @@ class PairBatch:
     T_2_1: Tensor
     covisibility: Tensor
     ids: tuple[int, ...]
+    view_ids: Tensor
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -63,6 +65,20 @@ class PairBatch:
         """Both views as the network takes them, RGB in [-1, 1], (B, 3, H, W)."""
         view1, view2 = (self.images.float() / 127.5 - 1.0).unbind(1)
         return view1, view2
+
+    def distinct(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Every view once: images (V, 3, H, W) in [-1, 1], focal lengths (V,), places (B, 2)."""
+        ids, places = self.view_ids.unique(return_inverse=True)
+        first = torch.empty(len(ids), dtype=torch.long, device=ids.device)
+        flat = places.flatten()
+        first[flat] = torch.arange(len(flat), device=ids.device)
+        focal = (self.K[..., 0, 0] + self.K[..., 1, 1]).flatten()[first] / 2
+        return self.images.flatten(0, 1)[first].float() / 127.5 - 1.0, focal, places
+
+    def focals(self) -> tuple[Tensor, Tensor]:
+        """Focal lengths of both views, pixels, (B,)."""
+        focal1, focal2 = ((self.K[..., 0, 0] + self.K[..., 1, 1]) / 2).unbind(1)
+        return focal1, focal2
 
     def moved(self, least: float) -> Tensor:
         """Whether the baseline is at least so long, over the median depth of view 1, (B,)."""
@@ -204,6 +220,7 @@ class Pairs:
             T_2_1=(inverse(T_world_camera[:, 1]) @ T_world_camera[:, 0]).float(),
             covisibility=covisible.gather(1, chosen).flatten(),
             ids=tuple(index * count + i for index in indices for i in range(count)),
+            view_ids=scene * self.config.views + pair,
         )
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from geloc3r_ros.model import GeLoc3r
+from geloc3r_ros.model.match_head import MatchPoseHead
 from geloc3r_training.config import StageConfig, TrainingConfig
 from geloc3r_training.gcr import ConsistencyStep, Teacher, load_mast3r
 from geloc3r_training.gcr.diagnostics import gradient_norms
@@ -167,6 +168,8 @@ class Stage:
 def _near_no_motion(network: GeLoc3r) -> GeLoc3r:
     """Let a network from scratch say that nothing moved: a rotation by chance is 130 degrees."""
     head = network.pose_head
+    if isinstance(head, MatchPoseHead):
+        return network
     with torch.no_grad():
         head.fc_rot.weight.mul_(0.1)
         head.fc_rot.bias.copy_(torch.eye(3).flatten())

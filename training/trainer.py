@@ -26,6 +26,8 @@ from geloc3r_training.interrupt import Interrupt
 from geloc3r_training.logbook import Logbook
 from geloc3r_training.mixture import Mixture
 from geloc3r_training.pairs import PairBatch, Pairs, Share
+from geloc3r_training.pretrained_stem import stem_weights
+from geloc3r_training.simulated_matches import MatchBatch, simulated_matches
 from geloc3r_training.stage import Stage, learning_rate
 from geloc3r_training.validation import as_degrees, validate
 
@@ -91,9 +93,8 @@ class Trainer:
         """Go on from the last checkpoint, or start."""
         last = self.folder / LAST
         if not last.exists():
-            start = self.config.network.start
             self.index, self.step = 0, 0
-            self.stage = self._stage(starting_parts(self.config) if start else {})
+            self.stage = self._stage(starting_parts(self.config))
             return
         found = Checkpoint.read(last)
         _refuse_other_settings(self.config, found.config, last)
@@ -167,10 +168,13 @@ class Trainer:
                 self._save(at_end)
         return stopped
 
-    def _batches(self) -> Iterator[PairBatch]:
-        batches = self.pairs.of_stage(
-            self.index, self.stage.config, 0 if self.overfit else self.step, self.share
-        )
+    def _batches(self) -> Iterator[PairBatch] | Iterator[MatchBatch]:
+        start, stage = 0 if self.overfit else self.step, self.stage.config
+        if stage.objective == "simulated":
+            return simulated_matches(
+                self.config.seed, self.index, stage, start, self.share, self.config.data.workers
+            )
+        batches = self.pairs.of_stage(self.index, stage, start, self.share)
         if not self.overfit:
             return batches
         batch = next(batches)
@@ -259,7 +263,10 @@ def starting_parts(config: TrainingConfig) -> dict[str, Tensor]:
     Raises:
         WeightsError: if there are none of that name, or they do not fit.
     """
-    start = str(config.network.start)
+    start, stem = config.network.start, config.network.stem
+    if start is None:
+        found = stem_weights(Path(stem)) if stem else {}
+        return {f"network.patch_embed.stem.{name}": tensor for name, tensor in found.items()}
     if Path(start).suffix == ".pt":
         return Checkpoint.read(Path(start)).state["average"]
     network = GeLoc3r(config.network.model_config())

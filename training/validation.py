@@ -34,7 +34,7 @@ def validate(
     found = []
     for batch in batches:
         with torch.autocast(batch.depth.device.type, torch.bfloat16, enabled=bf16):
-            raw, _ = network.decode(*network.encode_pair(*batch.views()))
+            raw, _ = network.decode(*network.encode_pair(*batch.views(), *batch.focals()))
         errors = pose_errors(pose_from_raw(raw.double()), batch.T_2_1.double())
         found.append(torch.stack((*errors, batch.moved(min_translation))).cpu())
     rows = torch.cat(found, 1).mT.tolist() if found else []

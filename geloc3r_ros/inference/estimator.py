@@ -18,8 +18,8 @@ from geloc3r_ros.errors import ConfigError
 from geloc3r_ros.inference.backends import Backend, load_backend
 from geloc3r_ros.inference.images import Image, as_rgb
 from geloc3r_ros.inference.pose import Calibration, Latency, PoseEstimate, pose_from_heads
-from geloc3r_ros.inference.preprocess import RESAMPLINGS, frame, frame_alike
-from geloc3r_ros.model import WeightsInfo
+from geloc3r_ros.inference.preprocess import RESAMPLINGS, Framing, frame, frame_alike
+from geloc3r_ros.model import WeightsInfo, usual_focal
 
 __all__ = ["PreparedView", "RelativePoseEstimator"]
 
@@ -31,11 +31,13 @@ class PreparedView(NamedTuple):
 
     Attributes:
         pixels: network image, uint8 (h, w, 3).
-        digest: fingerprint of the pixels.
+        focal: its focal length in pixels; the usual one where the intrinsics are not known.
+        digest: fingerprint of pixels and focal length.
         warning: what the user should know about its framing, or "".
     """
 
     pixels: Image
+    focal: float
     digest: bytes
     warning: str
 
@@ -185,9 +187,13 @@ class RelativePoseEstimator:
             framing.pixels(rgb, self.resampling)
             for framing, rgb in zip(framings, rgbs, strict=True)
         ]
+        focals = [
+            usual_focal((view.shape[0], view.shape[1])) if K is None else _focal(framing, K)
+            for view, framing, K in zip(views, framings, Ks, strict=True)
+        ]
         return [
-            PreparedView(view, _digest(view), framing.warning)
-            for view, framing in zip(views, framings, strict=True)
+            PreparedView(view, focal, _digest(view, focal), framing.warning)
+            for view, focal, framing in zip(views, focals, framings, strict=True)
         ]
 
     def estimate_prepared(
@@ -233,10 +239,11 @@ class RelativePoseEstimator:
 
     def _encode(self, views: Sequence[PreparedView]) -> list[Any]:
         """Encode the views that are not remembered, each content once, and remember them."""
-        new = {view.digest: view.pixels for view in views if view.digest not in self._cache}
+        new = {view.digest: view for view in views if view.digest not in self._cache}
         found = {d: self._cache[d] for d in (v.digest for v in views) if d in self._cache}
         if new:
-            found.update(zip(new, self.backend.encode(list(new.values())), strict=True))
+            images, focals = zip(*((view.pixels, view.focal) for view in new.values()))
+            found.update(zip(new, self.backend.encode(images, focals), strict=True))
         for view in views:
             self._cache[view.digest] = found[view.digest]
             self._cache.move_to_end(view.digest)
@@ -245,6 +252,13 @@ class RelativePoseEstimator:
         return [found[view.digest] for view in views]
 
 
-def _digest(view: Image) -> bytes:
-    """Fingerprint of an image (h, w, 3): equal for equal pixels and shape only."""
-    return blake2b(view.data, digest_size=16, person=b"%dx%d" % view.shape[:2]).digest()
+def _focal(framing: Framing, K: npt.ArrayLike) -> float:
+    """Focal length of a network image; that of x and of y differ by rounding alone."""
+    fx, fy = np.diag(framing.intrinsics(K))[:2]
+    return float((fx + fy) / 2)
+
+
+def _digest(view: Image, focal: float) -> bytes:
+    """Fingerprint of an image (h, w, 3): equal for equal pixels, shape and focal length only."""
+    about = b"%dx%d %.3f" % (*view.shape[:2], focal)
+    return blake2b(view.data, digest_size=16, key=about).digest()

@@ -3,7 +3,7 @@
 """The network, in plain torch, and its weights files."""
 
 from geloc3r_ros.model.config import ModelConfig
-from geloc3r_ros.model.network import EncodedView, GeLoc3r
+from geloc3r_ros.model.network import EncodedView, GeLoc3r, usual_focal
 from geloc3r_ros.model.weights import (
     WeightsInfo,
     load_weights,
@@ -21,4 +21,5 @@ __all__ = [
     "locate_weights",
     "read_info",
     "save_weights",
+    "usual_focal",
 ]

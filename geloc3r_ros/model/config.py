@@ -12,6 +12,7 @@ from geloc3r_ros.errors import ConfigError
 __all__ = ["ModelConfig"]
 
 CROPS = ("grid", "square")
+DESIGNS = ("reloc3r", "matching")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,8 @@ class ModelConfig:
 
     Attributes:
         variant: Name of this set of dimensions.
+        design: ``reloc3r`` is the public network; ``matching`` has the same encoder and decoder
+            between a convolutional stem and an explicit comparison of the views.
         image_size: Side of the input in pixels: the long side under crop ``grid``, both sides
             under crop ``square``. A multiple of ``patch_size``.
         crop: ``grid`` scales the long side to ``image_size`` and centre-crops both sides to
@@ -32,13 +35,15 @@ class ModelConfig:
         decoder_dim: Channels of a decoder token.
         decoder_depth: Decoder blocks.
         decoder_heads: Attention heads of a decoder block.
-        head_dim: Channels of the pose head; ``4 * patch_size**2`` in ReLoc3R.
+        head_dim: Channels of the pose head, ``4 * patch_size**2`` in ReLoc3R; of a descriptor in
+            ``matching``.
 
     Raises:
         ConfigError: if a field has a wrong type or value.
     """
 
     variant: str
+    design: str = "reloc3r"
     image_size: int
     crop: str
     patch_size: int
@@ -57,6 +62,10 @@ class ModelConfig:
                 raise ConfigError(f"{field.name} is {value!r}; it must be a positive integer")
         if self.crop not in CROPS:
             raise ConfigError(f"crop is {self.crop!r}; it must be one of {', '.join(CROPS)}")
+        if self.design not in DESIGNS:
+            raise ConfigError(f"design is {self.design!r}; it must be one of {', '.join(DESIGNS)}")
+        if self.design == "matching" and self.patch_size != 16:
+            raise ConfigError(f"patch_size is {self.patch_size}; the stem of matching has 16")
         if self.image_size % self.patch_size:
             raise ConfigError(
                 f"image_size is {self.image_size}; "
@@ -94,25 +103,25 @@ class ModelConfig:
 
     @classmethod
     def tiny(cls) -> ModelConfig:
-        """Real time on two CPU cores: 6 M parameters (12 MB in half), 5 GFLOP a pair at 256x192.
+        """Real time on two CPU cores: 3 M parameters, 2 GFLOP a pair at 256x192.
 
         A long side of 256 tiles 4:3 (256x192) and 16:9 (256x144) without losing a row, as 512
-        does for ``large``; 192 tokens of 192 channels keep attention, MLP and pose head in the
-        caches of a small CPU. The pose head is cut to 256 channels: at ReLoc3R's 1024 it alone
-        would cost as much as the rest.
+        does for ``large``. So small a network learns to compare two views only if it is given the
+        comparison: see :mod:`geloc3r_ros.model.matching`.
         """
         return cls(
             variant="tiny",
+            design="matching",
             image_size=256,
             crop="grid",
             patch_size=16,
-            encoder_dim=192,
-            encoder_depth=6,
-            encoder_heads=3,
-            decoder_dim=192,
-            decoder_depth=4,
-            decoder_heads=3,
-            head_dim=256,
+            encoder_dim=128,
+            encoder_depth=2,
+            encoder_heads=4,
+            decoder_dim=128,
+            decoder_depth=3,
+            decoder_heads=4,
+            head_dim=64,
         )
 
     @classmethod
@@ -122,6 +131,7 @@ class ModelConfig:
         Raises:
             ConfigError: if a field is missing, unknown, or has a wrong type or value.
         """
+        values = {"design": cls.design, **values}  # files from before there was a choice
         expected = {field.name for field in dataclasses.fields(cls)}
         if values.keys() != expected:
             raise ConfigError(

@@ -4,13 +4,17 @@
 
 It is ReLoc3R's (Dong et al., CVPR 2025, arXiv 2412.08376, sections 3.1 and 3.2): a ViT encodes
 each view, a decoder lets the two views look at each other, a head reads a pose off each side.
-GeLoc3r (arXiv 2509.23038) changes how it is trained, not what runs.
+GeLoc3r (arXiv 2509.23038) changes how it is trained, not what runs. The design ``matching``, for
+small networks, has a pretrained convolutional stem before the encoder and compares the two views
+explicitly before the head.
 
 Shapes: B batch, H and W height and width in pixels, N = H W / patch_size^2 tokens, C channels.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -19,10 +23,15 @@ from torch import Tensor, nn
 from geloc3r_ros.errors import ImageError
 from geloc3r_ros.model.blocks import NORM_EPS, DecoderBlock, EncoderBlock
 from geloc3r_ros.model.config import ModelConfig
+from geloc3r_ros.model.match_head import MatchPoseHead, rays
+from geloc3r_ros.model.matching import ConvEmbed, Described, Matcher, Matches
 from geloc3r_ros.model.pose_head import PoseHead, pose_from_raw
 from geloc3r_ros.model.rope import RotaryTable, rotary_table
 
-__all__ = ["EncodedView", "GeLoc3r"]
+__all__ = ["EncodedView", "GeLoc3r", "Regressed", "usual_focal"]
+
+USUAL_FIELD_OF_VIEW = 60.0
+"""Of the longer side, degrees: what a camera is taken to have whose intrinsics are not known."""
 
 
 class EncodedView(NamedTuple):
@@ -32,6 +41,42 @@ class EncodedView(NamedTuple):
     """(B, N, C), row-major."""
     grid: tuple[int, int]
     """Rows and columns of tokens."""
+    focal: Tensor
+    """Focal length in pixels, (B,); design ``matching`` alone makes use of it."""
+    described: Described | None = None
+    """Descriptors, in design ``matching``."""
+
+    def of(self, rows: slice | Tensor) -> EncodedView:
+        """Some of the views, by rows or their numbers."""
+        described = self.described and Described(*(part[rows] for part in self.described))
+        return EncodedView(self.tokens[rows], self.grid, self.focal[rows], described)
+
+    @staticmethod
+    def cat(views: Sequence[EncodedView]) -> EncodedView:
+        """Views of one shape as one batch."""
+        described = [view.described for view in views if view.described]
+        return EncodedView(
+            torch.cat([view.tokens for view in views]),
+            views[0].grid,
+            torch.cat([view.focal for view in views]),
+            Described(*map(torch.cat, zip(*described, strict=True))) if described else None,
+        )
+
+
+class Regressed(NamedTuple):
+    """What the network says of B pairs; element 0 belongs to side 1 and to ``T_2_1``."""
+
+    raw: tuple[Tensor, Tensor]
+    """Raw pose numbers after each round of the head, (rounds, B, 12) float32; the last count."""
+    scores: Tensor | None = None
+    """Of all cells of view 1 against all of view 2, before the softmax, (B, N, M)."""
+    matches: tuple[Matches, Matches] | None = None
+    """What the head read."""
+
+
+def usual_focal(size: tuple[int, int]) -> float:
+    """Focal length in pixels of an image of this height and width, where nobody knows it."""
+    return max(size) / 2 / math.tan(math.radians(USUAL_FIELD_OF_VIEW / 2))
 
 
 class PatchEmbed(nn.Module):
@@ -41,9 +86,9 @@ class PatchEmbed(nn.Module):
         super().__init__()
         self.proj = nn.Conv2d(3, dim, patch_size, patch_size)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Map an image (B, 3, H, W) to tokens (B, N, C) in row-major order."""
-        return self.proj(image).flatten(2).mT
+    def forward(self, image: Tensor) -> tuple[Tensor, None]:
+        """Map an image (B, 3, H, W) to tokens (B, N, C) in row-major order; no descriptors."""
+        return self.proj(image).flatten(2).mT, None
 
 
 class GeLoc3r(nn.Module):
@@ -55,7 +100,12 @@ class GeLoc3r(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.patch_embed = PatchEmbed(config.patch_size, config.encoder_dim)
+        matching = config.design == "matching"
+        self.patch_embed: PatchEmbed | ConvEmbed = (
+            ConvEmbed(config.encoder_dim, config.head_dim)
+            if matching
+            else PatchEmbed(config.patch_size, config.encoder_dim)
+        )
         self.enc_blocks = nn.ModuleList(
             EncoderBlock(config.encoder_dim, config.encoder_heads)
             for _ in range(config.encoder_depth)
@@ -67,14 +117,20 @@ class GeLoc3r(nn.Module):
             for _ in range(config.decoder_depth)
         )
         self.dec_norm = nn.LayerNorm(config.decoder_dim, eps=NORM_EPS)
-        self.pose_head = PoseHead(config.decoder_dim, config.head_dim)
+        self.matcher = Matcher(config.decoder_dim, config.head_dim) if matching else None
+        self.pose_head: PoseHead | MatchPoseHead = (
+            MatchPoseHead(config.decoder_dim)
+            if matching
+            else PoseHead(config.decoder_dim, config.head_dim)
+        )
         self.apply(_initialise)
 
-    def encode(self, image: Tensor) -> EncodedView:
+    def encode(self, image: Tensor, focal: Tensor | None = None) -> EncodedView:
         """Encode views.
 
         Args:
             image: RGB in [-1, 1], (B, 3, H, W), H and W multiples of the patch size.
+            focal: Focal length in pixels, (B,); that of a field of view of 60 degrees by default.
 
         Raises:
             ImageError: if the shape is another.
@@ -91,19 +147,28 @@ class GeLoc3r(nn.Module):
                 f"with H and W multiples of {patch}: scale and crop it first"
             )
         grid = (image.shape[2] // patch, image.shape[3] // patch)
-        x = self.patch_embed(image.to(self.patch_embed.proj.weight.dtype))
+        if focal is None:
+            focal = image.new_full((len(image),), usual_focal((image.shape[2], image.shape[3])))
+        image = image.to(self.patch_embed.proj.weight.dtype)
+        x, described = self.patch_embed(image)
         table = self._table(grid, self.config.encoder_dim // self.config.encoder_heads)
         for block in self.enc_blocks:
             x = block(x, table)
-        return EncodedView(self.enc_norm(x), grid)
+        return EncodedView(self.enc_norm(x), grid, focal, described)
 
-    def encode_pair(self, image1: Tensor, image2: Tensor) -> tuple[EncodedView, EncodedView]:
+    def encode_pair(
+        self,
+        image1: Tensor,
+        image2: Tensor,
+        focal1: Tensor | None = None,
+        focal2: Tensor | None = None,
+    ) -> tuple[EncodedView, EncodedView]:
         """Encode two views (B, 3, H, W), in one batch where their shapes are equal."""
         if image1.shape != image2.shape:
-            return self.encode(image1), self.encode(image2)
-        tokens, grid = self.encode(torch.cat((image1, image2)))
-        tokens1, tokens2 = tokens.chunk(2)
-        return EncodedView(tokens1, grid), EncodedView(tokens2, grid)
+            return self.encode(image1, focal1), self.encode(image2, focal2)
+        focal = None if focal1 is None or focal2 is None else torch.cat((focal1, focal2))
+        both = self.encode(torch.cat((image1, image2)), focal)
+        return both.of(slice(len(image1))), both.of(slice(len(image1), None))
 
     def decode_tokens(self, view1: EncodedView, view2: EncodedView) -> tuple[Tensor, Tensor]:
         """Let two views look at each other: decoder tokens (B, N, C) of either side."""
@@ -123,10 +188,48 @@ class GeLoc3r(nn.Module):
 
     def decode(self, view1: EncodedView, view2: EncodedView) -> tuple[Tensor, Tensor]:
         """Regress the raw pose numbers (B, 12), float32, of ``T_2_1`` and of ``T_1_2``."""
-        tokens1, tokens2 = self.decode_tokens(view1, view2)
-        return self.pose_head(tokens1), self.pose_head(tokens2)
+        raw1, raw2 = self.regress(view1, view2, *self.decode_tokens(view1, view2)).raw
+        return raw1[-1], raw2[-1]
 
-    def forward(self, image1: Tensor, image2: Tensor) -> tuple[Tensor, Tensor]:
+    def regress(
+        self, view1: EncodedView, view2: EncodedView, tokens1: Tensor, tokens2: Tensor
+    ) -> Regressed:
+        """Read poses off the decoder tokens (B, N, C) of both sides."""
+        if self.matcher is None:
+            return Regressed((self.pose_head(tokens1)[None], self.pose_head(tokens2)[None]))
+        assert view1.described
+        assert view2.described
+        scores = self.matcher.scores(
+            self.matcher.describe(view1.described.coarse, tokens1, view1.grid),
+            self.matcher.describe(view2.described.coarse, tokens2, view2.grid),
+        )
+        matches = self.matcher.matches(
+            scores, view1.described.fine, view2.described.fine, view1.grid, view2.grid
+        )
+        raw1 = self._pose(matches[0], view1, view2, tokens1)
+        raw2 = self._pose(matches[1], view2, view1, tokens2)
+        return Regressed((raw1, raw2), scores, matches)
+
+    def _pose(
+        self, matches: Matches, here: EncodedView, there: EncodedView, tokens: Tensor
+    ) -> Tensor:
+        """Regress the pose of one side of design ``matching``, (rounds, B, 12)."""
+        patch, columns = self.config.patch_size, here.grid[1]
+        token = matches.cells // (4 * columns) * columns + matches.cells % (2 * columns) // 2
+        return self.pose_head(
+            rays(matches.here, here.focal, (here.grid[0] * patch, columns * patch)),
+            rays(matches.there, there.focal, (there.grid[0] * patch, there.grid[1] * patch)),
+            matches.features,
+            tokens.gather(1, token[..., None].expand(-1, -1, tokens.shape[-1])),
+        )
+
+    def forward(
+        self,
+        image1: Tensor,
+        image2: Tensor,
+        focal1: Tensor | None = None,
+        focal2: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """Estimate ``T_2_1`` and ``T_1_2``, (B, 4, 4) each, in float32.
 
         Side 1 tells where camera 1 stands in camera 2, and side 2 the reverse; nothing makes the
@@ -135,11 +238,13 @@ class GeLoc3r(nn.Module):
         Args:
             image1: First view, RGB in [-1, 1], (B, 3, H, W).
             image2: Second view, (B, 3, H, W); its H and W may differ from the first view's.
+            focal1: Focal lengths in pixels, (B,), see :meth:`encode`.
+            focal2: Those of the second view.
 
         Raises:
             ImageError: if a side is no multiple of the patch size.
         """
-        raw_2_1, raw_1_2 = self.decode(*self.encode_pair(image1, image2))
+        raw_2_1, raw_1_2 = self.decode(*self.encode_pair(image1, image2, focal1, focal2))
         return pose_from_raw(raw_2_1), pose_from_raw(raw_1_2)
 
     def _table(self, grid: tuple[int, int], head_size: int) -> RotaryTable:
@@ -152,6 +257,8 @@ class GeLoc3r(nn.Module):
 
 def _initialise(module: nn.Module) -> None:
     """Give a linear layer the initial values of the first ViT (arXiv 2010.11929)."""
-    if isinstance(module, nn.Linear):
+    if isinstance(module, MatchPoseHead):
+        module.start_still()
+    elif isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         nn.init.zeros_(module.bias)

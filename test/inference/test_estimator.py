@@ -158,7 +158,7 @@ def test_identical_images_have_no_direction(estimator, encoded):
 
 
 def test_a_network_that_fails_says_so(estimator):
-    estimator.backend.network.pose_head.fc_t.bias.fill_(torch.nan)
+    estimator.backend.network.pose_head.correct[-1].bias.fill_(torch.nan)
     found = estimator.estimate(scene(1), scene(2))
     assert not found.valid
     assert "not finite" in found.reason

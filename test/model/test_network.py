@@ -101,7 +101,7 @@ def test_a_pair_alone_and_in_a_batch(model, images):
 
 def test_an_encoded_view_serves_another_pair(model, images):
     view1, view2 = (model.encode(image) for image in images)
-    flipped = EncodedView(view2.tokens.flip(0), view2.grid)
+    flipped = view2._replace(tokens=view2.tokens.flip(0))
     raw = model.decode(view1, flipped)[0]
     T = model(images[0], images[1].flip(0))[0]
     torch.testing.assert_close(raw[:, :3], T[:, :3, 3], **TOLERANCE)

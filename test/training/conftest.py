@@ -56,4 +56,5 @@ def wall():
         T_2_1=T_2_1,
         covisibility=torch.ones(1),
         ids=(0,),
+        view_ids=torch.tensor([[0, 1]]),
     )

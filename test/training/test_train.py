@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from geloc3r_ros.cli import app as geloc3r
 from geloc3r_ros.errors import GeLoc3rError, WeightsError
 from geloc3r_ros.inference.backends.torch import TorchBackend
-from geloc3r_ros.model import EncodedView, GeLoc3r, load_weights, read_info
+from geloc3r_ros.model import GeLoc3r, load_weights, read_info
 from geloc3r_training.checkpoint import SHARD_BYTES, Checkpoint
 from geloc3r_training.train import app
 
@@ -81,12 +81,12 @@ def test_the_estimator_runs_the_trained_head_bit_for_bit(weights, folder):
     rng = np.random.default_rng(0)
     images = [rng.integers(256, size=(48, 64, 3), dtype=np.uint8) for _ in range(2)]
     backend = TorchBackend(str(weights), "cpu", "fp32")
-    views = backend.encode(images)
+    views = backend.encode(images, [60.0, 60.0])
     raw_2_1, raw_1_2 = backend.decode(views[0], views[1:])
     batch = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).float() / 127.5 - 1.0
     with torch.no_grad():
-        tokens, grid = trained.encode(batch)
-        expected = trained.decode(*(EncodedView(view[None], grid) for view in tokens))
+        both = trained.encode(batch, torch.tensor([60.0, 60.0]))
+        expected = trained.decode(both.of(slice(1)), both.of(slice(1, None)))
     assert np.array_equal(raw_2_1, expected[0].numpy())
     assert np.array_equal(raw_1_2, expected[1].numpy())
 

@@ -10,7 +10,11 @@ __all__ = ["covisibility", "reproject"]
 
 
 def reproject(
-    depth: torch.Tensor, K: torch.Tensor, T_world_camera: torch.Tensor, stride: int = 1
+    depth: torch.Tensor,
+    K: torch.Tensor,
+    T_world_camera: torch.Tensor,
+    stride: int = 1,
+    start: int | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Carry the pixels of every view into every view.
 
@@ -19,13 +23,14 @@ def reproject(
         K: (..., V, 3, 3) pixels, centres at the integers.
         T_world_camera: (..., V, 4, 4).
         stride: take every so many rows and columns.
+        start: the first of them; ``stride // 2`` by default.
 
     Returns:
         For N pixels of view a, carried into view b: image points (..., a, b, N, 2), depths there
         (..., a, b, N), and which pixels of a have a depth (..., a, N).
     """
     h, w = depth.shape[-2:]
-    start = stride // 2
+    start = stride // 2 if start is None else start
     v, u = torch.meshgrid(
         torch.arange(start, h, stride, device=depth.device, dtype=depth.dtype),
         torch.arange(start, w, stride, device=depth.device, dtype=depth.dtype),

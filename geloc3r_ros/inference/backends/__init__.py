@@ -28,8 +28,13 @@ class Backend(Protocol):
 
     def __init__(self, weights: str, device: str, precision: str) -> None: ...
 
-    def encode(self, images: Sequence[Image]) -> list[Any]:
-        """Encode network images (h, w, 3), in one batch where their shapes are equal."""
+    def encode(self, images: Sequence[Image], focals: Sequence[float]) -> list[Any]:
+        """Encode network images (h, w, 3), in one batch where their shapes are equal.
+
+        Args:
+            images: What the network sees.
+            focals: Their focal lengths in pixels.
+        """
 
     def decode(self, view1: Any, others: Sequence[Any]) -> tuple[Array, Array]:
         """Return the raw numbers (M, 12) of ``T_2_1`` and of ``T_1_2`` for M pairs.

