@@ -38,6 +38,7 @@ class MethodName(str, Enum):
     orb = "orb"
     sift_poselib = "sift+poselib"
     orb_poselib = "orb+poselib"
+    constant = "constant"
 
 
 MethodOption = Annotated[

@@ -65,3 +65,13 @@ def test_features_need_intrinsics():
 def test_an_unknown_method_lists_the_known():
     with pytest.raises(ConfigError, match=f"'surf' is not one of {', '.join(METHODS[:2])}"):
         load_method("surf")
+
+
+def test_the_constant_predictor_does_not_look():
+    blank, noise = np.zeros((2, 48, 64, 3), np.uint8)
+    noise = np.random.default_rng(0).integers(0, 255, noise.shape, np.uint8)
+    constant = load_method("constant")
+    ahead = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 1], [0, 0, 0, 1]]
+    for pair in ((blank, noise), (noise, noise)):
+        answer = constant.ask(*pair, None, None)
+        np.testing.assert_array_equal(answer.T_a_b, ahead)

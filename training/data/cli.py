@@ -23,6 +23,7 @@ from geloc3r_training.data.benchmark_pairs import export_pairs
 from geloc3r_training.data.datasets import DATASETS, Problem, open_dataset
 from geloc3r_training.data.datasets.co3d import Co3d, benchmark_pairs
 from geloc3r_training.data.from_bag import BagOptions, convert
+from geloc3r_training.data.held_out_pairs import PARTS, write_held_out_pairs
 from geloc3r_training.data.pair_pictures import contact_sheet
 from geloc3r_training.data.pair_selection import PairConfig
 from geloc3r_training.data.preparation import example_pairs, inspect_all, look_at, prepare
@@ -137,6 +138,24 @@ def pairs(
     count, found = export_pairs(opened, listed, output, name, out)
     out.print(f"{output}/pairs.json: {count} pairs of {opened.name}, {len(found)} left out")
     _list_problems(found, problems)
+
+
+@app.command("held-out")
+def held_out(
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="New folder.")],
+    textures: Annotated[
+        Path | None, typer.Option(help="Folder of images, as of training; else procedural.")
+    ] = None,
+    pairs: Annotated[int, typer.Option(min=1, help="How many.")] = 20_000,
+    side: Annotated[int, typer.Option(min=32, help="Longer side of the images, pixels.")] = 256,
+    part: Annotated[str, typer.Option(help=f"One of {', '.join(PARTS)}.")] = "test",
+) -> None:
+    """Write pairs of held-out places and textures, for `geloc3r eval pairs`.
+
+    OUT/pairs.json has those that moved, OUT/still.json those that did not.
+    """
+    counts = write_held_out_pairs(output, textures, pairs, side, part, out)
+    out.print(f"{output}: {counts.moved} pairs that moved, {counts.still} that did not")
 
 
 @app.command("from-bag")

