@@ -55,6 +55,7 @@ setup(
     extras_require={
         "training": TRAINING,
         "baselines": ["poselib>=2.0.4"],  # for `geloc3r eval --method sift+poselib`
+        "fuzz": ["atheris>=2.3"],  # for test/fuzz/atheris_fuzz.py
         "test": [*TRAINING, *TEST],
     },
     entry_points={
