@@ -13,7 +13,13 @@ import numpy as np
 
 from geloc3r_ros.errors import BagError, ConfigError, ImageError
 from geloc3r_ros.evaluation.alignment import Alignment
-from geloc3r_ros.evaluation.bag_images import ImageSource, Shot, Streams, find_cameras
+from geloc3r_ros.evaluation.bag_images import (
+    ImageSource,
+    Shot,
+    Streams,
+    find_cameras,
+    what_is_missing,
+)
 from geloc3r_ros.evaluation.bag_run import find_poses, predict_bag, read_recorded
 from geloc3r_ros.evaluation.bags import BagReader
 from geloc3r_ros.evaluation.figures import percentiles
@@ -107,6 +113,8 @@ class _Evaluation:
             for _ in self._read(found, method.name, self.bag.topics[cameras[0].image].count):
                 pass
         self.sync = streams.figures()
+        for trouble in streams.troubles():
+            self.note(trouble)
         self._judged(method.name)
 
     def _read(self, found: Iterator[Prediction], name: str, total: int) -> Iterator[Prediction]:
@@ -125,10 +133,9 @@ class _Evaluation:
         """Read the predictions back, and put the truth beside them."""
         predictions = read_predictions(self.out / name)
         if not len(predictions):
-            raise BagError(
-                f"{self.bag.path} has no pair to evaluate, of: {self.sync}; images without a "
-                "stamp are out of order, and those of two cameras meet within --slop"
-            )
+            self.note_damage()
+            why = self.troubles or ["images of two cameras are a pair within --slop"]
+            raise BagError(f"{self.bag.path} has no pair to evaluate: {'; '.join(why)}")
         self.runs[name], trouble = with_truth(predictions, self.bag, self.options.truth)
         self.note(trouble)
         if not np.isfinite(self.runs[name].T_a_b_true).all(axis=(1, 2)).any():
@@ -138,6 +145,14 @@ class _Evaluation:
             )
         write_errors(self.out / name, self.runs[name])
         return self.runs[name]
+
+    def note_damage(self) -> None:
+        """Keep which messages were damaged."""
+        for topic, found in self.bag.damaged.items():
+            self.note(
+                f"{len(found)} messages on {topic} are damaged and were left out, the first "
+                f"because of: {next(iter(found.values()))}"
+            )
 
     def note(self, trouble: str) -> None:
         """Keep what went wrong, each thing once."""
@@ -179,8 +194,11 @@ def evaluate_bag(
             evaluation.recorded(poses)
         else:
             cameras = find_cameras(bag, options.images)
+            for missing in what_is_missing(bag, cameras, named=bool(options.images)):
+                evaluation.note(missing)
             for method in methods:
                 evaluation.asked(method, cameras)
+        evaluation.note_damage()
         runs = evaluation.runs
         chained = len(cameras) == 1 or all(a == b for a, b in next(iter(runs.values())).frames)
         paths = _write_paths(out, runs, chained)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from geloc3r_ros.errors import BagError, ConfigError, ImageError
-from geloc3r_ros.evaluation.bags import BagReader
+from geloc3r_ros.evaluation.bags import BagReader, Topic
 from geloc3r_ros.evaluation.figures import percentiles
 from geloc3r_ros.evaluation.messages import stamp_of
 from geloc3r_ros.geometry import Array
@@ -22,7 +22,7 @@ from geloc3r_ros.inference.images import Image, undistort
 from geloc3r_ros.inference.intrinsics import Intrinsics
 from geloc3r_ros.inference.messages import decode_compressed, decode_image, image_fault
 
-__all__ = ["ImageSource", "Shot", "Streams", "find_cameras"]
+__all__ = ["ImageSource", "Shot", "Streams", "find_cameras", "what_is_missing"]
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
@@ -109,10 +109,34 @@ def find_cameras(bag: BagReader, images: Sequence[str]) -> list[ImageSource]:
     return [ImageSource(name, _sibling_info(name, topics)) for name in chosen]
 
 
-def _sibling_info(image: str, topics: dict[str, Any]) -> str:
-    base = image.removesuffix("/compressed")
-    name = base.rpartition("/")[0] + "/camera_info"
+def what_is_missing(bag: BagReader, cameras: Sequence[ImageSource], named: bool) -> list[str]:
+    """Topics that the bag has, yet that are empty or of a wrong type, in words.
+
+    Args:
+        bag: an open bag.
+        cameras: found in it.
+        named: whether the user named them; else other topics of images should have images.
+    """
+    said = [
+        f"{name} has no messages"
+        for name, topic in bag.topics.items()
+        if topic.type in (IMAGE, COMPRESSED) and not topic.count and not named
+    ]
+    for camera in cameras:
+        info = bag.topics.get(_info_beside(camera.image))
+        if info and not camera.info:
+            wrong = "has no messages" if info.type == CAMERA_INFO else f"is of type {info.type}"
+            said.append(f"{info.name} {wrong}, so that {camera.image} has no intrinsics")
+    return said
+
+
+def _sibling_info(image: str, topics: dict[str, Topic]) -> str:
+    name = _info_beside(image)
     return name if name in topics and topics[name].type == CAMERA_INFO else ""
+
+
+def _info_beside(image: str) -> str:
+    return image.removesuffix("/compressed").rpartition("/")[0] + "/camera_info"
 
 
 @dataclass
@@ -151,8 +175,7 @@ class Streams:
         waiting: dict[str, deque[Shot]] = {c.image: deque() for c in self.cameras}
         newest = dict.fromkeys(waiting, 0)
         last = 0
-        for raw in bag.messages([*waiting, *infos]):
-            message = bag.deserialize(raw)
+        for raw, message in bag.objects([*waiting, *infos]):
             if raw.topic in infos:
                 for camera in self.cameras:
                     if camera.info == raw.topic:
@@ -197,6 +220,15 @@ class Streams:
         queue.popleft()
         self.counts[topic]["unmatched"] += 1
 
+    def troubles(self) -> list[str]:
+        """What was wrong with the order of the images, in words."""
+        return [
+            f"{counts['out of order']} images on {topic} have no stamp, or one that is not newer "
+            "than the one before; they were left out"
+            for topic, counts in self.counts.items()
+            if counts["out of order"]
+        ]
+
     def figures(self) -> dict[str, Any]:
         """Counts, and milliseconds; ``missing`` are gaps of 1.5 median periods or more."""
         periods = np.array(self.periods, float)
@@ -215,8 +247,8 @@ class Streams:
 
 def _first_intrinsics(bag: BagReader, camera: ImageSource) -> Intrinsics | None:
     """Of the first camera_info, also for the images that were recorded before it."""
-    for raw in bag.messages([camera.info]) if camera.info else ():
-        return _intrinsics(bag.deserialize(raw), camera)
+    for _, message in bag.objects([camera.info]) if camera.info else ():
+        return _intrinsics(message, camera)
     return None
 
 

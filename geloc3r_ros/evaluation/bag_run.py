@@ -114,9 +114,9 @@ def read_recorded(bag: BagReader, topic: str, child_frame: str = "") -> Iterator
         POSE_WITH_COVARIANCE: _of_pose_with_covariance,
     }[bag.topics[topic].type]
     seen: set[str] = set()
-    for raw in bag.messages([topic]):
+    for _, message in bag.objects([topic]):
         try:
-            prediction = read(bag.deserialize(raw), child_frame)
+            prediction = read(message, child_frame)
         except ValueError as error:
             raise BagError(f"{topic}: a pose cannot be used: {error}") from error
         if prediction.name not in seen:

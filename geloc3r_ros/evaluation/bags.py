@@ -33,7 +33,15 @@ from rosbags.typesys.store import Typestore
 from geloc3r_ros.errors import BagError
 from geloc3r_ros.evaluation.messages import STANDARD_TYPES
 
-__all__ = ["LATCHED", "RELIABLE", "BagReader", "BagWriter", "RawMessage", "Topic"]
+__all__ = [
+    "LATCHED",
+    "RELIABLE",
+    "BagReader",
+    "BagWriter",
+    "DamagedMessageError",
+    "RawMessage",
+    "Topic",
+]
 
 FOREVER = QosTime(9223372036, 854775807)
 
@@ -55,6 +63,10 @@ def _qos(durability: QosDurability) -> Qos:
 
 RELIABLE = _qos(QosDurability.VOLATILE)
 LATCHED = _qos(QosDurability.TRANSIENT_LOCAL)
+
+
+class DamagedMessageError(BagError):
+    """The data of one message do not fit its type; others may."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +111,16 @@ class BagReader:
     Args:
         path: the folder with metadata.yaml, or a single .mcap or .db3 file.
 
+    Attributes:
+        damaged: by topic, the messages that :meth:`objects` left out: stamp, and what is wrong.
+
     Raises:
         BagError: if there is no bag at ``path``, or it is damaged.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.damaged: dict[str, dict[int, str]] = {}
         if not path.exists():
             raise BagError(f"no bag at {path}: the path does not exist")
         if path.suffix == ".bag":
@@ -191,20 +207,37 @@ class BagReader:
             for connection, stamp, data in self._reader.messages(connections, start, stop):
                 yield RawMessage(connection.topic, connection.msgtype, stamp, bytes(data))
 
+    def objects(self, topics: Collection[str] = ()) -> Iterator[tuple[RawMessage, Any]]:
+        """Yield messages with their objects; damaged ones go into ``damaged`` instead.
+
+        Raises:
+            BagError: as :meth:`messages`, or if a type is unknown.
+        """
+        for raw in self.messages(topics):
+            try:
+                message = self.deserialize(raw)
+            except DamagedMessageError as error:
+                self.damaged.setdefault(raw.topic, {})[raw.stamp] = str(error)
+            else:
+                yield raw, message
+
     def deserialize(self, message: RawMessage) -> Any:
         """Return the message object, its fields as in the .msg file.
 
         Raises:
-            BagError: if the type neither comes with ROS 2 nor is defined in the bag, or the data
-                is damaged.
+            DamagedMessageError: if the data do not fit the type.
+            BagError: if the type neither comes with ROS 2 nor is defined in the bag.
         """
         if message.type not in self._types.fielddefs:
             raise BagError(
                 f"{message.topic}: {message.type} is not a message type of ROS 2 itself, and the "
                 "bag does not define it; record with --storage mcap"
             )
-        with self._explained():
+        try:
             return self._types.deserialize_cdr(message.data, message.type)
+        except Exception as error:  # whatever damaged data make the generated parsers raise
+            said = str(error) or type(error).__name__
+            raise DamagedMessageError(f"{message.topic}: {said}") from error
 
     def _selected(self, topics: Collection[str]) -> list[Connection]:
         names = sorted({c.topic for c in self._connections})

@@ -26,14 +26,17 @@ section { background: #fff; border: 1px solid var(--line); border-radius: 10px; 
   padding: .7rem .9rem; }
 .cards b { display: block; font-size: 1.35rem; color: var(--blue); white-space: nowrap; }
 .cards span { color: var(--soft); font-size: .85rem; }
-.wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .92rem; }
+.wide { overflow-x: auto; background: linear-gradient(to right, #fff 1.2rem, #fff0) local,
+  linear-gradient(to left, #fff 1.2rem, #fff0) local,
+  linear-gradient(to right, #0003, #fff0 .8rem), linear-gradient(to left, #0003, #fff0 .8rem); }
+table { border-collapse: collapse; width: 100%; font-size: .92rem; }
 th, td { text-align: right; padding: .35rem .6rem; border-bottom: 1px solid var(--line);
   white-space: nowrap; font-variant-numeric: tabular-nums; }
 th:first-child, td:first-child { text-align: left; } th { color: var(--soft); font-weight: 600; }
 table.facts td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
 table.facts td:first-child { color: var(--soft); width: 13rem; }
 figure { margin: .8rem 0; } figure img { width: 100%; max-width: 600px; display: block; }
-figure.photo img { min-width: 560px; max-width: none; }
+figure.photo img { max-width: none; }
 figcaption { color: var(--soft); font-size: .9rem; }
 pre { background: #eef2f5; border-radius: 6px; padding: .7rem; overflow-x: auto; margin: 0;
   white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -83,7 +86,7 @@ def cards(facts: Iterable[tuple[str, str]]) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], facts: bool = False) -> str:
-    """A table that scrolls by itself where it is too wide; ``facts`` are names and texts."""
+    """A table that scrolls where it is too wide, with a shadow there; ``facts`` are texts."""
 
     def line(kind: str, cells: Sequence[str]) -> str:
         return "<tr>" + "".join(f"<{kind}>{escape(c)}</{kind}>" for c in cells) + "</tr>"
@@ -95,7 +98,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], facts: bool = Fals
 
 
 def figure(data: bytes, media_type: str, caption: str, photo: bool = False) -> str:
-    """A picture, within the file; a photo keeps a width at which its labels can be read."""
+    """A picture, within the file; a photo is as wide as the page."""
     source = f"data:{media_type};base64,{b64encode(data).decode()}"
     kind = ' class="photo"' if photo else ""
     alt = escape(caption, quote=True)

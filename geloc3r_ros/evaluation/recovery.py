@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from struct import pack, unpack
+from struct import pack, unpack, unpack_from
 from typing import BinaryIO
 
 from geloc3r_ros.errors import BagError
@@ -16,7 +16,11 @@ __all__ = ["open_bag", "recover_mcap"]
 MAGIC = b"\x89MCAP0\r\n"
 HEAD = 9
 """Bytes before the content of a record: its kind, and the length of the content."""
-DATA_END, FOOTER = 0x0F, 0x02
+DATA_END, FOOTER, CHUNK = 0x0F, 0x02, 0x06
+COMPRESSION = 28
+"""Bytes in a chunk before the name of its compression: two stamps, a size, a checksum."""
+MOST_OF_A_CHUNK = 64 << 20
+"""Bytes of the last, torn chunk that are looked at."""
 
 
 def open_bag(path: Path, scratch: Path) -> tuple[BagReader, str]:
@@ -32,12 +36,14 @@ def open_bag(path: Path, scratch: Path) -> tuple[BagReader, str]:
     Raises:
         BagError: if nothing of it can be read.
     """
+    files = [f for f in path.glob("*.*") if f.suffix in (".mcap", ".db3")]
+    if path.is_file():
+        files = [path]
     try:
-        return BagReader(path), ""
+        bag = BagReader(path)
+        if len(files) != 1 or path.is_file() or not (trouble := _contradiction(bag, files[0])):
+            return bag, ""
     except BagError as error:
-        files = [f for f in path.glob("*.*") if f.suffix in (".mcap", ".db3")]
-        if path.is_file():
-            files = [path]
         if len(files) != 1:
             raise
         trouble = str(error)
@@ -55,10 +61,23 @@ def open_bag(path: Path, scratch: Path) -> tuple[BagReader, str]:
     return bag, trouble
 
 
+def _contradiction(bag: BagReader, file: Path) -> str:
+    """What metadata.yaml says otherwise than the bag's only file, or ""."""
+    said = {name: topic.type for name, topic in bag.topics.items()}
+    with BagReader(file) as alone:
+        held = {name: topic.type for name, topic in alone.topics.items()}
+    wrong = [name for name in said | held if said.get(name) != held.get(name)]
+    if not held or not wrong:
+        return ""
+    return f"metadata.yaml of {bag.path} tells other topics than {file.name}: {', '.join(wrong)}"
+
+
 def recover_mcap(damaged: Path, whole: Path) -> None:
     """Copy the leading whole records of an mcap file, and end the copy as the format wants it.
 
-    Source: the MCAP specification, section "File Structure".
+    Of a last chunk that is torn, the whole records within are copied too, unless it is compressed.
+
+    Source: the MCAP specification, sections "File Structure" and "Chunk".
 
     Raises:
         BagError: if the file is no mcap, or not one record of it is whole.
@@ -67,6 +86,8 @@ def recover_mcap(damaged: Path, whole: Path) -> None:
         if source.read(len(MAGIC)) != MAGIC:
             raise BagError(f"{damaged} is not an mcap file: its first bytes are not those of one")
         end = _end_of_records(source, damaged.stat().st_size)
+        source.seek(end)
+        rest = _whole_records(source.read(MOST_OF_A_CHUNK))
         if end == len(MAGIC):
             raise BagError(f"{damaged} is cut off before its first whole record: nothing to read")
         source.seek(0)
@@ -76,6 +97,7 @@ def recover_mcap(damaged: Path, whole: Path) -> None:
             while left and (piece := source.read(min(left, 1 << 20))):
                 target.write(piece)
                 left -= len(piece)
+            target.write(rest)
             target.write(pack("<BQI", DATA_END, 4, 0) + pack("<BQQQI", FOOTER, 20, 0, 0, 0))
             target.write(MAGIC)
 
@@ -90,3 +112,18 @@ def _end_of_records(file: BinaryIO, size: int) -> int:
         end += HEAD + length
         file.seek(end)
     return end
+
+
+def _whole_records(torn: bytes) -> bytes:
+    """The whole records at the beginning of a torn chunk; none of another record."""
+    start = HEAD + COMPRESSION
+    if len(torn) < start + 4 or torn[0] != CHUNK or unpack_from("<I", torn, start) != (0,):
+        return b""
+    start += 4 + 8  # no compression, the length of the records
+    end = start
+    while end + HEAD <= len(torn):
+        (length,) = unpack_from("<Q", torn, end + 1)
+        if end + HEAD + length > len(torn):
+            break
+        end += HEAD + length
+    return torn[start:end]

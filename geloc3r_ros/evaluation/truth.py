@@ -87,6 +87,13 @@ def with_truth(
         if not tree.moving:
             raise
         trouble = str(error)
+    if source.unusable:
+        trouble = (
+            f"{source.unusable} poses of the truth cannot be used, the first because of: "
+            f"{source.first_fault}"
+        )
+        if not tree.moving:
+            raise BagError(trouble)
     root = options.fixed_frame or source.root or tree.top_of(frame_a)
     at_a, at_b = (np.searchsorted(stamps, column) for column in predictions.stamps.T)
     T_root_a, T_root_b = tree.poses(root, frame_a)[at_a], tree.poses(root, frame_b)[at_b]
@@ -118,7 +125,7 @@ def check_source(bag: BagReader, source: str) -> None:
 
 
 class _Source:
-    """Reads the links that a source, and the bag's static TF, tell."""
+    """Reads the links that a source, and the bag's static TF, tell; counts those it cannot use."""
 
     def __init__(self, bag: BagReader, options: TruthOptions, frame_a: str, frame_b: str) -> None:
         self._bag, self._options = bag, options
@@ -127,6 +134,7 @@ class _Source:
         # A file of poses of b alone: in a where these are two cameras, else in a world.
         self._file_frame = options.fixed_frame or (UNNAMED if frame_a == frame_b else frame_a)
         self.root = frame_a if options.source == "tf" and frame_a != frame_b else ""
+        self.unusable, self.first_fault = 0, ""
 
     def links(self) -> Iterator[Link]:
         """Yield the links; those that hold always have stamp -1."""
@@ -139,25 +147,34 @@ class _Source:
             if TF in self._topics:
                 yield from self._of_tf(TF)
         elif kind:
-            for raw in self._bag.messages([source]):
-                link = self._explained(TRUTH_TYPES[kind], self._bag.deserialize(raw))
-                self.root = self.root or link.parent
-                yield link
+            for _, message in self._bag.objects([source]):
+                for link in self._usable(TRUTH_TYPES[kind], message):
+                    self.root = self.root or link.parent
+                    yield link
         else:
             self.root = self._file_frame
             for stamp, T in read_tum(Path(source)).items():
                 yield Link(stamp, self._file_frame, self._moving, T)
 
     def _of_tf(self, topic: str) -> Iterator[Link]:
-        for raw in self._bag.messages([topic]):
-            for message in self._bag.deserialize(raw).transforms:
-                yield self._explained(_transform_stamped, message)
+        for _, message in self._bag.objects([topic]):
+            for stamped in message.transforms:
+                yield from self._usable(_transform_stamped, stamped)
 
-    def _explained(self, read: Callable[[Any, str], Link], message: Any) -> Link:
+    def _usable(self, read: Callable[[Any, str], Link], message: Any) -> Iterator[Link]:
+        """The link of a message, if it is one."""
         try:
-            return read(message, self._moving)
+            link = read(message, self._moving)
+            if not np.isfinite(link.T_parent_child).all():
+                raise ValueError("a position that is not finite")
+            if link.parent == link.child:
+                raise ValueError(
+                    f"{link.child!r} is told in itself; say whose it is with --moving-frame"
+                )
+            yield link
         except ValueError as error:
-            raise BagError(f"a pose of the truth cannot be used: {error}") from error
+            self.unusable += 1
+            self.first_fault = self.first_fault or str(error)
 
 
 class _Tree:

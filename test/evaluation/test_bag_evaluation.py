@@ -297,3 +297,110 @@ def test_poses_of_a_plain_topic(tmp_path):
         pytest.raises(BagError, match="/other has no messages; poses are read from"),
     ):
         find_poses(bag, "/other")
+
+
+def changed(source, path, change):
+    """A copy of a bag in which ``change`` has the say: topic, stamp and message to new ones."""
+    with BagReader(source) as bag:
+        found = [
+            new for m in bag.messages() for new in change(m.topic, m.stamp, bag.deserialize(m))
+        ]
+        kinds = {topic.name: topic.type for topic in bag.topics.values()}
+    for topic, _, message in found:
+        kinds[topic] = getattr(message, "__msgtype__", kinds[topic])
+    with BagWriter(path) as bag:
+        for topic, kind in kinds.items():
+            bag.add_topic(topic, kind)
+        for topic, stamp, message in found:
+            write = bag.write_serialized if isinstance(message, bytes) else bag.write
+            write(topic, stamp, message)
+    return path
+
+
+LEFT, RIGHT = "/left/image/compressed", "/right/image/compressed"
+TEXT = messages.STANDARD_TYPES.types["std_msgs/msg/String"](data="hello")
+
+
+def garbage(topic, number):
+    """Replace the n-th message of a topic by bytes that are none."""
+    seen = []
+
+    def change(name, stamp, message):
+        seen.append(name)
+        damaged = name == topic and seen.count(topic) == number
+        return [(name, stamp, b"\0\1\0\0garbage" if damaged else message)]
+
+    return change
+
+
+def backwards(name, stamp, message):
+    """Take a second off the stamp of every third image, which the first one may bear."""
+    if name in (LEFT, RIGHT) and stamp // (2 * 10**8) % 3 == 0:
+        message.header.stamp.sec -= 1
+    return [(name, stamp, message)]
+
+
+@pytest.mark.parametrize(
+    ("change", "pairs", "trouble"),
+    [
+        (garbage(LEFT, 1), 7, f"1 messages on {LEFT} are damaged and were left out"),
+        (garbage(RIGHT, 4), 7, f"1 messages on {RIGHT} are damaged and were left out"),
+        (garbage(TRUTH, 2), 7, f"1 messages on {TRUTH} are damaged and were left out"),
+        (backwards, 6, f"2 images on {RIGHT} have no stamp, or one that is not newer"),
+        (
+            lambda name, stamp, m: [(name, stamp, TEXT if name == "/left/camera_info" else m)],
+            8,
+            f"/left/camera_info is of type std_msgs/msg/String, so that {LEFT} has no intrinsics",
+        ),
+        (
+            lambda name, stamp, m: [(name, stamp, m)] if name != "/right/camera_info" else [],
+            8,
+            f"/right/camera_info has no messages, so that {RIGHT} has no intrinsics",
+        ),
+    ],
+)
+def test_what_is_sound_of_a_malformed_bag_is_evaluated(
+    moving_bag, tmp_path, change, pairs, trouble
+):
+    path = changed(moving_bag, tmp_path / "bag", change)
+    results = evaluate(path, tmp_path / "out", "constant")
+    assert results["methods"]["constant"]["pairs"] == pairs
+    assert any(trouble in said for said in results["troubles"]), results["troubles"]
+
+
+def not_a_number(name, stamp, message):
+    if name == TRUTH:
+        message.pose.position.x = float("nan")
+    return [(name, stamp, message)]
+
+
+def no_stamps(name, stamp, message):
+    if name in (LEFT, RIGHT):
+        message.header.stamp.sec = message.header.stamp.nanosec = 0
+    return [(name, stamp, message)]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (not_a_number, "8 poses of the truth cannot be used, .* a position that is not finite"),
+        (no_stamps, f"has no pair to evaluate: 8 images on {LEFT} have no stamp"),
+        (
+            lambda name, stamp, m: [(name, stamp, TEXT if name == RIGHT else m)],
+            "'left_optical' is told in itself; say whose it is with --moving-frame",
+        ),
+        (
+            lambda name, stamp, m: [(name, stamp, TEXT if name == TRUTH else m)],
+            f"{TRUTH} is of type std_msgs/msg/String; the truth is read from",
+        ),
+        (
+            lambda name, stamp, m: [] if name in (LEFT, RIGHT) else [(name, stamp, m)],
+            "has images on no topic",
+        ),
+        (lambda name, stamp, m: [], f"no truth on {TRUTH}"),
+    ],
+)
+def test_where_nothing_can_be_evaluated_the_reason_is_said(moving_bag, tmp_path, change, message):
+    path = changed(moving_bag, tmp_path / "bag", change)
+    with pytest.raises(BagError, match=message):
+        evaluate(path, tmp_path / "out", "constant")

@@ -217,5 +217,7 @@ def test_a_quaternion_of_no_length_is_said(tmp_path):
         return stamped
 
     path = write(tmp_path / "bag", "geometry_msgs/msg/PoseStamped", zero)
-    with pytest.raises(BagError, match="a pose of the truth cannot be used: quaternion"):
+    with pytest.raises(
+        BagError, match="4 poses of the truth cannot be used, the first because of: quaternion"
+    ):
         truth(path)
