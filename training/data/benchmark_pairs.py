@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
+import torch
 from rich.console import Console
 from rich.progress import track
 
 from geloc3r_ros.geometry import inverse
+from geloc3r_training.data.covisibility import covisibility
 from geloc3r_training.data.crops import benchmark_size, crop
 from geloc3r_training.data.datasets import Pair, PosedDataset, Problem
 from geloc3r_training.data.datasets.base import View
@@ -46,11 +49,23 @@ def export_pairs(
                 "images": [a[0], b[0]],
                 "K": [a[1].K.tolist(), b[1].K.tolist()],
                 "T_a_b": (inverse(a[1].T_world_camera) @ b[1].T_world_camera).tolist(),
+                **_overlap(a[1], b[1]),
             }
         )
     content = {"name": name, "pairs": entries}
     (folder / "pairs.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
     return len(entries), problems
+
+
+def _overlap(a: View, b: View) -> dict[str, float]:
+    """Share of a that b sees, as the entry of pairs.json; none where depth is missing."""
+    if a.depth is None or b.depth is None:
+        return {}
+    depth, K, T = (
+        torch.from_numpy(np.stack(both))
+        for both in ((a.depth, b.depth), (a.K, b.K), (a.T_world_camera, b.T_world_camera))
+    )
+    return {"overlap": round(float(covisibility(depth, K, T)[0, 1]), 4)}
 
 
 def _cut(dataset: PosedDataset, scene: str, name: str, folder: Path) -> tuple[str, View]:
