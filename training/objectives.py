@@ -251,8 +251,7 @@ class SimulatedMatches(Objective):
         """Compute the losses of a batch at a step of the stage."""
         head = self.network.pose_head
         assert isinstance(head, MatchPoseHead)
-        unseen = batch.rays1.new_zeros(*batch.rays1.shape[:2], self.network.config.decoder_dim)
-        rounds = head(batch.rays1, batch.rays2, batch.features, unseen)
+        rounds = head(batch.rays1, batch.rays2, batch.features)
         loss, tallies = torch.zeros(()), {}
         for age, raw in enumerate(rounds.flip(0)):
             rotation, direction = pose_errors(pose_from_raw(raw), batch.T_2_1)

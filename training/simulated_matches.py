@@ -28,7 +28,8 @@ from geloc3r_training.pairs import Share, ignore_interrupts
 
 __all__ = ["MatchBatch", "simulated_matches"]
 
-MATCHES = 192
+MATCHES, CANDIDATES = 128, 384
+"""Matches of a pair, and points that they are chosen from: a matcher prefers what is seen."""
 REUSE = 4
 """Batches that one set of places and motions serves, each with observations of its own."""
 LONG_SIDE = 256.0
@@ -125,7 +126,7 @@ def _try_geometry(count: int, generator: torch.Generator) -> _Geometry:
         return torch.randn(*shape, generator=generator)
 
     half = _half_image(count, generator)
-    points1 = (2 * uniform(count, MATCHES, 2) - 1) * half[:, None]
+    points1 = (2 * uniform(count, CANDIDATES, 2) - 1) * half[:, None]
     rays1 = _rays(points1)
     place = _Place(count, generator)
     yaw, zero = 2 * math.pi * uniform(count), torch.zeros(count)
@@ -152,9 +153,14 @@ def _try_geometry(count: int, generator: torch.Generator) -> _Geometry:
     first = place.distance(there, functional.normalize(seen_from_2 @ R_world_1.mT, dim=-1))
     seen = inside & ((first - far).abs() < 0.03 * far)
     t = -(R_2_1 @ centre2[..., None])[..., 0]
+    likely = (uniform(count, CANDIDATES) + 0.9 * seen).topk(MATCHES).indices
+    points1, points2 = (
+        x.gather(1, likely[..., None].expand(-1, -1, 2)) for x in (points1, points2)
+    )
     kept = (seen.float().mean(1) > LEAST_SEEN) & (median > 0.3)
     direction = functional.normalize(t, dim=-1)
-    return _Geometry(*(x[kept] for x in (points1, points2, seen, half, R_2_1, direction)))
+    found = points1, points2, seen.gather(1, likely), half, R_2_1, direction
+    return _Geometry(*(x[kept] for x in found))
 
 
 def _half_image(count: int, generator: torch.Generator) -> Tensor:
@@ -235,18 +241,18 @@ def _observe(geometry: _Geometry, generator: torch.Generator) -> MatchBatch:
 
     count = shape[0]
     focal = LONG_SIDE / 2 / geometry.half.amax(-1)
-    # A match is as imprecise as it says, 0.3 to 3 pixels, for views that are easy or hard.
-    pixels = 0.3 * torch.exp(uniform(count) * math.log(10.0))[:, None]
+    # Numbers here are those of the comparison after its stage of training, at 256 x 192 pixels.
+    pixels = 0.4 * torch.exp(uniform(count) * math.log(4.0))[:, None]
     pixels = pixels * torch.exp(0.4 * normal(*shape))
     near_truth = geometry.points2 + normal(*shape, 2) * (pixels / focal[:, None])[..., None]
-    wrong = ~geometry.seen | (uniform(*shape) < 0.5 * uniform(count)[:, None])
-    beside = geometry.points2 + 0.15 * normal(*shape, 2) * geometry.half[:, None]
+    wrong = ~geometry.seen | (uniform(*shape) < 0.65 * uniform(count)[:, None].pow(1.7))
+    beside = geometry.points2 + normal(*shape, 2) * (8.0 / focal)[:, None, None]
     anywhere = (2 * uniform(*shape, 2) - 1) * geometry.half[:, None]
-    astray = torch.where(((uniform(*shape) < 0.5) & geometry.seen)[..., None], beside, anywhere)
+    astray = torch.where(((uniform(*shape) < 0.6) & geometry.seen)[..., None], beside, anywhere)
     found = torch.where(wrong[..., None], astray, near_truth).clamp(-3, 3)
-    belief = torch.where(wrong, -1.2, 1.2) + 1.2 * normal(*shape) + 0.5 * normal(count, 1)
-    pixels = torch.where(wrong, pixels * torch.exp(0.5 + 0.5 * normal(*shape)), pixels)
-    spread = (pixels.square() + 0.1).sqrt().log() + 0.3 * normal(count, 1)
+    belief = torch.where(wrong, 0.48, 0.69) + 0.14 * normal(*shape) + 0.08 * normal(count, 1)
+    spread = torch.where(wrong, 1.6, 1.17 + 0.5 * (pixels / 0.8).log())
+    spread = spread + 0.22 * normal(*shape) + 0.1 * normal(count, 1)
 
     # The world has neither a left side nor an upright camera.
     mirror = torch.ones(count, 3)

@@ -61,77 +61,70 @@ class PointBlock(nn.Module):
         return x + self.out(nn.functional.gelu(own + pooled[:, None]))
 
 
-class MatchPoseHead(nn.Module):
-    """Regress the raw pose numbers of one side from its matches; always in float32."""
+class Round(nn.Module):
+    """Look at what is left between the rays of two views, and regress a correction."""
 
     HEADS = 4
     MEMORY = 128
+    WIDTH = 384
 
-    def __init__(self, token_dim: int, dim: int = 64, rounds: int = 4) -> None:
+    def __init__(self, dim: int) -> None:
         super().__init__()
-        self.rounds = rounds
         self.match = nn.Linear(3 + 3 + 3 + 3 + 1 + 1 + 2, dim)
-        self.token = nn.Linear(token_dim, dim)
         self.blocks = nn.ModuleList([PointBlock(dim), PointBlock(dim)])
         self.norm = nn.LayerNorm(dim)
         self.weigh = nn.Linear(dim, self.HEADS)
         self.pool = nn.Linear(dim, dim)
-        moments = self.HEADS * (3 + 6 + 1 + 45 + 21 + 6 + 2)
-        hidden = 2 * self.MEMORY
-        self.correct = nn.Sequential(
-            nn.Linear(dim + moments + 3 + self.MEMORY, hidden),
-            nn.GELU(),
-            nn.Linear(hidden, hidden),
-            nn.GELU(),
-            nn.Linear(hidden, self.MEMORY + 12),
+        moments = self.HEADS * (3 + 9 + 6 + 6 + 1 + 45 + 21 + 6 + 2)
+        self.read = nn.Linear(dim + moments + 3 + self.MEMORY, self.WIDTH)
+        self.layers = nn.ModuleList(
+            nn.Sequential(
+                nn.LayerNorm(self.WIDTH),
+                nn.Linear(self.WIDTH, self.WIDTH),
+                nn.GELU(),
+                nn.Linear(self.WIDTH, self.WIDTH),
+            )
+            for _ in range(3)
         )
+        self.say = nn.Linear(self.WIDTH, self.MEMORY + 12)
 
-    def start_still(self) -> None:
-        """Begin near no correction at all, and without a look at the tokens."""
-        nn.init.zeros_(self.token.weight)
-        nn.init.zeros_(self.token.bias)
-        last = self.correct[-1]
-        assert isinstance(last, nn.Linear)
-        with torch.no_grad():
-            last.weight.mul_(0.1)
-            last.bias.zero_()
-
-    def forward(self, rays1: Tensor, rays2: Tensor, features: Tensor, tokens: Tensor) -> Tensor:
-        """Regress ``T_2_1`` from where view 2 shows cells of view 1.
+    def forward(
+        self,
+        rays1: Tensor,
+        rays2: Tensor,
+        direction: Tensor,
+        features: Tensor,
+        context: Tensor | float,
+        memory: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """Correct rotation and direction.
 
         Args:
-            rays1: Unit rays of the cells in camera 1, (B, K, 3).
-            rays2: Unit rays of their matches in camera 2, (B, K, 3).
+            rays1: Rays in camera 1, (B, K, 3).
+            rays2: Their matches, turned into camera 1 by the rotation so far, (B, K, 3).
+            direction: Of the translation so far, in camera 1, (B, 3); 0 at first.
             features: How sure each match is, (B, K, 2).
-            tokens: Decoder tokens of the cells, (B, K, C).
+            context: What the tokens say, (B, K, D).
+            memory: Of the rounds before, (B, M).
 
         Returns:
-            Raw numbers after each round, (rounds, B, 12), float32: t, then R by rows.
+            Corrections of the rotation vector and of the direction (B, 6), and memory (B, M).
         """
-        with torch.autocast(rays1.device.type, enabled=False):
-            rays1, rays2, features = rays1.float(), rays2.float(), features.float()
-            context = self.token(tokens.float())
-            batch = rays1.shape[0]
-            R_2_1 = torch.eye(3, device=rays1.device).expand(batch, 3, 3)
-            direction = rays1.new_zeros(batch, 3)  # of the translation, turned into camera 1
-            memory = rays1.new_zeros(batch, self.MEMORY)
-            raws = []
-            for _ in range(self.rounds):
-                R_2_1, direction = R_2_1.detach(), direction.detach()
-                turned = rays2 @ R_2_1
-                pooled, scale = self._look(rays1, turned, direction, features, context)
-                numbers = self.correct(torch.cat((pooled, direction, memory), -1))
-                coarse, fine, news = numbers.split((6, 6, self.MEMORY), -1)
-                memory = nn.functional.layer_norm(memory + news, (self.MEMORY,))
-                step = coarse + scale * fine
-                R_2_1 = R_2_1 @ rotation_of_vector(step[:, :3])
-                direction = nn.functional.normalize(direction + step[:, 3:], dim=-1)
-                t = (R_2_1 @ direction[..., None])[..., 0]
-                raws.append(torch.cat((t, R_2_1.flatten(1)), -1))
-            return torch.stack(raws)
+        pooled, scale = self._look(rays1, rays2, direction, features, context)
+        x = self.read(torch.cat((pooled, direction, memory), -1))
+        for layer in self.layers:
+            x = x + layer(x)
+        coarse, fine, news = self.say(nn.functional.gelu(x)).split((6, 6, self.MEMORY), -1)
+        memory = nn.functional.layer_norm(memory + news, (self.MEMORY,))
+        return coarse + scale * fine, memory
 
     def _look(
-        self, rays1: Tensor, rays2: Tensor, direction: Tensor, features: Tensor, context: Tensor
+        self,
+        rays1: Tensor,
+        rays2: Tensor,
+        direction: Tensor,
+        features: Tensor,
+        context: Tensor | float,
     ) -> tuple[Tensor, Tensor]:
         """Pool what is left between rays (B, K, 3) of one frame: numbers (B, P), scale (B, 1)."""
         normal = torch.linalg.cross(rays1, rays2)
@@ -149,6 +142,8 @@ class MatchPoseHead(nn.Module):
 
         spread = mean(sine.square()) + 1e-6
         products = (rays2[..., :, None] * rays1[..., None, :]).flatten(2)
+        plane = normal / (sine + NEAR)
+        across = mean((plane[..., :, None] * plane[..., None, :]).flatten(2)).unflatten(-1, (3, 3))
         # How the distance from the epipolar plane changes with rotation and direction.
         slope = torch.cat(
             (
@@ -162,7 +157,9 @@ class MatchPoseHead(nn.Module):
         pull = mean(off * slope)
         pooled = (
             mean(normal) / spread.sqrt(),
-            mean(_upper(normal[..., :, None] * normal[..., None, :])) / spread,
+            mean(products),
+            _upper(across),
+            _upper(_along(across)),
             0.3 * spread.log(),
             3 * _upper(_second(weights, products)),
             2 * _upper(_second(weights, slope)),
@@ -172,6 +169,58 @@ class MatchPoseHead(nn.Module):
         )
         scale = 20 * error.mean(1).sqrt()
         return torch.cat((self.pool(x).mean(1), torch.cat(pooled, -1).flatten(1)), -1), scale
+
+
+class MatchPoseHead(nn.Module):
+    """Regress the raw pose numbers of one side from its matches; always in float32."""
+
+    ROUNDS = 4
+
+    def __init__(self, token_dim: int, dim: int = 64) -> None:
+        super().__init__()
+        self.token = nn.Linear(token_dim, dim)
+        self.first, self.later = Round(dim), Round(dim)
+        self.start_still()
+
+    def start_still(self) -> None:
+        """Begin near no correction at all, and without a look at the tokens."""
+        nn.init.zeros_(self.token.weight)
+        nn.init.zeros_(self.token.bias)
+        with torch.no_grad():
+            for part in (self.first, self.later):
+                part.say.weight.mul_(0.1)
+                part.say.bias.zero_()
+
+    def forward(
+        self, rays1: Tensor, rays2: Tensor, features: Tensor, tokens: Tensor | None = None
+    ) -> Tensor:
+        """Regress ``T_2_1`` from where view 2 shows cells of view 1.
+
+        Args:
+            rays1: Unit rays of the cells in camera 1, (B, K, 3).
+            rays2: Unit rays of their matches in camera 2, (B, K, 3).
+            features: How sure each match is, (B, K, 2).
+            tokens: Decoder tokens of the cells, (B, K, C), where there are images.
+
+        Returns:
+            Raw numbers after each round, (rounds, B, 12), float32: t, then R by rows.
+        """
+        with torch.autocast(rays1.device.type, enabled=False):
+            rays1, rays2, features = rays1.float(), rays2.float(), features.float()
+            context = 0.0 if tokens is None else self.token(tokens.float())
+            batch = rays1.shape[0]
+            R_2_1 = torch.eye(3, device=rays1.device).expand(batch, 3, 3)
+            direction = rays1.new_zeros(batch, 3)  # of the translation, turned into camera 1
+            memory = rays1.new_zeros(batch, Round.MEMORY)
+            raws = []
+            for part in (self.first, *[self.later] * (self.ROUNDS - 1)):
+                R_2_1, direction = R_2_1.detach(), direction.detach()
+                step, memory = part(rays1, rays2 @ R_2_1, direction, features, context, memory)
+                R_2_1 = R_2_1 @ rotation_of_vector(step[:, :3])
+                direction = nn.functional.normalize(direction + step[:, 3:], dim=-1)
+                t = (R_2_1 @ direction[..., None])[..., 0]
+                raws.append(torch.cat((t, R_2_1.flatten(1)), -1))
+            return torch.stack(raws)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> MatchPoseHead:
         def move(tensor: Tensor) -> Tensor:
@@ -191,6 +240,19 @@ def _upper(matrix: Tensor) -> Tensor:
     """Upper triangle, by rows, of symmetric matrices (..., n, n)."""
     row, column = torch.triu_indices(matrix.shape[-1], matrix.shape[-1]).unbind()
     return matrix[..., row, column]
+
+
+def _along(across: Tensor) -> Tensor:
+    """Where normals (their second moments, (..., 3, 3)) leave room: cofactors, of trace 1.
+
+    Epipolar planes share the direction of the translation, so that this is near its projector.
+    """
+    a, b, c = across.unbind(-2)
+    cofactors = torch.stack(
+        (torch.linalg.cross(b, c), torch.linalg.cross(c, a), torch.linalg.cross(a, b)), -2
+    )
+    trace = cofactors.diagonal(dim1=-2, dim2=-1).sum(-1)
+    return cofactors / (trace + 1e-6)[..., None, None]
 
 
 def rotation_of_vector(vector: Tensor) -> Tensor:

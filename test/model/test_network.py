@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from geloc3r_ros.errors import ImageError
-from geloc3r_ros.model import EncodedView, GeLoc3r, ModelConfig
+from geloc3r_ros.model import GeLoc3r, ModelConfig
 
 DATA = Path(__file__).parents[1] / "data"
 SHAPES = ("landscape", "square", "portrait")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""From a dataset in its authors' layout to a step of GCR, by the public way."""
+"""From a dataset in its authors' layout to steps of GCR, by the public way."""
 
 import pytest
 import yaml
@@ -16,6 +16,8 @@ from geloc3r_training.trainer import Trainer
 
 ANY = SMALL, 80.0, 82.0, 46.0, 37.0
 KINECT = (640, 480), 525.0, 525.0, 319.5, 239.5
+SEVEN = (640, 480), 585.0, 585.0, 320.0, 240.0
+# Those of the benchmarks too, on whose test split nobody should train in earnest.
 LAYOUTS = {
     "co3d": (dataset_layouts.co3d, ANY),
     "megadepth": (dataset_layouts.megadepth, ANY),
@@ -23,6 +25,9 @@ LAYOUTS = {
     "scannetpp": (video_layouts.scannetpp, ANY),
     "arkitscenes": (video_layouts.arkitscenes, ANY),
     "tum": (video_layouts.tum, KINECT),
+    "7scenes": (dataset_layouts.seven_scenes, SEVEN),
+    "scannet1500": (video_layouts.scannet1500, SEVEN),
+    "recording": (dataset_layouts.recording, ANY),
     "realestate10k": (video_layouts.realestate10k, ANY),
     "dl3dv": (video_layouts.dl3dv, ANY),
 }

@@ -12,7 +12,7 @@ from helpers.video_layouts import BROWN, _through_lens
 from typer.testing import CliRunner
 
 from geloc3r_ros.evaluation import messages
-from geloc3r_ros.evaluation.bags import LATCHED, BagWriter
+from geloc3r_ros.evaluation.bags import LATCHED, BagReader, BagWriter
 from geloc3r_ros.evaluation.messages import STANDARD_TYPES
 from geloc3r_training.data.cli import app
 from geloc3r_training.data.datasets import open_dataset
@@ -160,6 +160,20 @@ def test_depth_of_another_camera_is_refused(tmp_path):
     bag = record(tmp_path / "bag", encoding="mono8")
     result = from_bag(bag, tmp_path / "data" / "drive", "--depth", DEPTH)
     assert "depth is encoded as mono8" in result.output
+
+
+def test_damaged_messages_are_listed(tmp_path):
+    bag = record(tmp_path / "bag")
+    with BagReader(bag) as source, BagWriter(tmp_path / "damaged") as target:
+        for topic in source.topics.values():
+            target.add_topic(topic.name, topic.type, topic.qos[0])
+        for m in source.messages():
+            torn = m.topic in (IMAGE, DEPTH, "/pose") and m.stamp < STAMPS[1] - 10**8
+            target.write_serialized(m.topic, m.stamp, b"\0\1\0\0" if torn else m.data)
+    result = from_bag(tmp_path / "damaged", tmp_path / "data" / "drive", "--depth", DEPTH)
+    assert "3 frames, 3 left out" in result.output
+    for topic in (IMAGE, DEPTH, "/pose"):
+        assert f"drive/{topic}: " in result.output.replace("\n", "")
 
 
 def test_an_index_of_another_format(tmp_path):

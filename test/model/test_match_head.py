@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+import torch
+
+from geloc3r_ros.geometry import rotation_about
+from geloc3r_ros.model.match_head import MatchPoseHead, _along, rays, rotation_of_vector
+
+
+@pytest.fixture
+def head():
+    torch.manual_seed(0)
+    head = MatchPoseHead(8)
+    for part in (head.first, head.later):  # a start without any correction hides everything
+        torch.nn.init.normal_(part.say.weight, std=0.02)
+    return head
+
+
+def matches(count=2, points=20):
+    generator = torch.Generator().manual_seed(1)
+    draw = torch.randn(2, count, points, 3, generator=generator) * 0.3
+    both = torch.nn.functional.normalize(draw + torch.tensor([0.0, 0.0, 1.0]), dim=-1)
+    return *both, torch.randn(count, points, 2, generator=generator)
+
+
+def test_rays_of_hand_computed_pixels():
+    # 101 x 51 pixels: the centre is (50, 25); 30 pixels right at a focal length of 40 is 3:4.
+    pixels = torch.tensor([[[50.0, 25.0], [80.0, 25.0], [50.0, -5.0]]])
+    found = rays(pixels, torch.tensor([40.0]), (51, 101))
+    expected = torch.tensor([[[0, 0, 1], [0.6, 0, 0.8], [0, -0.6, 0.8]]])
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("angle", [0.0, 1e-6, 0.5, 3.0])
+def test_rotations_of_vectors(angle):
+    axis = np.array([1.0, -2.0, 2.0]) / 3
+    found = rotation_of_vector(torch.from_numpy(axis * angle)[None])[0]
+    assert np.allclose(found, rotation_about(axis, angle), atol=1e-9)
+
+
+def test_each_round_says_a_pose(head):
+    raw = head(*matches())
+    assert raw.shape == (4, 2, 12)
+    R = raw[..., 3:].unflatten(-1, (3, 3))
+    torch.testing.assert_close(R @ R.mT, torch.eye(3).expand_as(R), atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.linalg.vector_norm(raw[..., :3], dim=-1), torch.ones(4, 2))
+
+
+def test_the_order_of_matches_does_not_matter(head):
+    rays1, rays2, features = matches()
+    order = torch.randperm(20, generator=torch.Generator().manual_seed(2))
+    shuffled = head(rays1[:, order], rays2[:, order], features[:, order])
+    torch.testing.assert_close(shuffled, head(rays1, rays2, features), atol=1e-5, rtol=1e-5)
+
+
+def test_a_fresh_head_says_that_nothing_turned():
+    raw = MatchPoseHead(8)(*matches())
+    R = raw[-1, :, 3:].unflatten(-1, (3, 3))
+    angle = torch.arccos(((R.diagonal(dim1=-2, dim2=-1).sum(-1) - 1) / 2).clamp(-1, 1))
+    assert angle.max() < 0.6
+
+
+def test_epipolar_planes_tell_the_direction():
+    # Without rotation all planes hold the baseline: what they leave room for is its projector.
+    t = torch.nn.functional.normalize(torch.tensor([0.6, -0.2, 0.5]), dim=0)
+    normals = torch.linalg.cross(matches(1, 50)[0][0], t.expand(50, 3))
+    normals = torch.nn.functional.normalize(normals, dim=-1)
+    across = (normals[:, :, None] * normals[:, None]).mean(0)
+    torch.testing.assert_close(_along(across), t[:, None] * t, atol=1e-4, rtol=0)
+
+
+def test_the_head_stays_in_float32(head):
+    head.to(torch.bfloat16)
+    assert {parameter.dtype for parameter in head.parameters()} == {torch.float32}

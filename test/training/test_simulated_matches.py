@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+import torch
+
+from geloc3r_training.config import StageConfig
+from geloc3r_training.gcr.se3 import inverse
+from geloc3r_training.pairs import Share
+from geloc3r_training.simulated_matches import REUSE, _geometry, simulated_matches
+
+CONFIG = StageConfig(objective="simulated", steps=10, batch_size=16, learning_rate=1e-3)
+
+
+ALONE = Share()
+
+
+def batches(start=0, share=ALONE, seed=0):
+    return simulated_matches(seed, 0, CONFIG, start, share, workers=0)
+
+
+def test_what_is_seen_lies_on_its_epipolar_line_in_front_of_both_cameras():
+    geometry = _geometry(40, torch.Generator().manual_seed(0))
+    ones = torch.ones(40, geometry.seen.shape[1], 1)
+    x1, x2 = (torch.cat((x, ones), -1) for x in (geometry.points1, geometry.points2))
+    turned = x1 @ geometry.R_2_1.mT
+    t = geometry.direction[:, None].expand_as(turned)
+    # x2 z2 = R x1 z1 + t: z1 and z2 follow from cross products, and both must be positive.
+    side = torch.linalg.cross(x2, t, dim=-1)
+    other = torch.linalg.cross(turned, x2, dim=-1)
+    off = (torch.linalg.cross(turned, t, dim=-1) * x2).sum(-1)
+    assert off[geometry.seen].abs().max() < 1e-4
+    z1 = (side * other).sum(-1) / other.square().sum(-1).clamp(min=1e-12)
+    clear = geometry.seen & (other.norm(dim=-1) > 1e-3)
+    assert clear.float().mean() > 0.2
+    assert (z1[clear] > 0).all()
+
+
+def test_observations_agree_with_the_pose():
+    batch = next(batches())
+    assert batch.rays1.shape == batch.rays2.shape == (16, 128, 3)
+    T = batch.T_2_1
+    torch.testing.assert_close(T @ inverse(T), torch.eye(4).expand(16, 4, 4), atol=1e-5, rtol=0)
+    plane = torch.linalg.cross(batch.rays1 @ T[:, :3, :3].mT, T[:, None, :3, 3].expand(16, 128, 3))
+    plane = torch.nn.functional.normalize(plane, dim=-1)
+    off = (plane * batch.rays2).sum(-1).abs().rad2deg()
+    sure = batch.features[..., 0] > 0.75
+    assert off[sure].median() < 0.5  # a pixel is a quarter of a degree
+    assert off[~sure].mean() > 2 * off[sure].mean()
+
+
+def test_a_batch_is_a_function_of_seed_and_step():
+    run = batches()
+    steps = [next(run) for _ in range(REUSE + 1)]
+    resumed = next(batches(start=REUSE))
+    assert torch.equal(resumed.rays2, steps[REUSE].rays2)
+    assert not torch.equal(steps[0].rays2, steps[1].rays2)  # other observations
+    assert not torch.equal(next(batches(seed=1)).rays2, steps[0].rays2)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_processes_share_a_batch(rank):
+    part = next(batches(share=Share(rank, 2)))
+    assert len(part) == 8
