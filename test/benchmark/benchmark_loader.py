@@ -30,11 +30,20 @@ from geloc3r_training.pairs import Share
 
 KINECT = (640, 480), 525.0, 525.0, 319.5, 239.5
 LAYOUTS = {
-    "co3d": ("JPEG, half-float depth", dataset_layouts.co3d),
+    "co3d": ("JPEG, half-float depth, mask", dataset_layouts.co3d),
+    "megadepth": ("JPEG, HDF5 depth", dataset_layouts.megadepth),
     "blendedmvs": ("JPEG, PFM depth", dataset_layouts.blendedmvs),
     "scannetpp": ("JPEG, PNG depth, lens", video_layouts.scannetpp),
-    "tum": ("PNG, PNG depth", video_layouts.tum),
+    "arkitscenes": ("PNG, PNG depth, confidence", video_layouts.arkitscenes),
+    "dl3dv": ("PNG, lens, no depth", video_layouts.dl3dv),
     "realestate10k": ("PNG, no depth", video_layouts.realestate10k),
+    "acid": ("PNG, no depth", video_layouts.acid),
+    "megadepth1500": ("JPEG, no depth", dataset_layouts.megadepth1500),
+    "scannet1500": ("JPEG that is resized, PNG depth", video_layouts.scannet1500),
+    "7scenes": ("PNG, PNG depth", dataset_layouts.seven_scenes),
+    "cambridge": ("PNG, lens, no depth", dataset_layouts.cambridge),
+    "tum": ("PNG, PNG depth", video_layouts.tum),
+    "recording": ("JPEG, PNG depth", dataset_layouts.recording),
 }
 SELECTION = PairConfig(covisibility=(0.1, 1.0), frame_gap=(1, 3))
 

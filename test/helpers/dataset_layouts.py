@@ -183,3 +183,24 @@ def cambridge(root, views, r=-0.08):
     (folder / "reconstruction.nvm").write_text("\n".join(nvm))
     (folder / "dataset_test.txt").write_text("\n".join(listed))
     (folder / "dataset_train.txt").write_text("\n".join(listed[:3]))
+
+
+def recording(root, views):
+    """A drive of one's own, as ``geloc3r-data from-bag`` writes it."""
+    folder, frames = root / "drive_1", []
+    for i, T in enumerate(views.T_world_camera):
+        stamp = f"{1_700_000_000 * 10**9 + i * 10**8}"
+        photograph(folder / "images" / f"{stamp}.jpg", views.images[i])
+        depth_png(folder / "depths" / f"{stamp}.png", views.depths[i])
+        frames.append(
+            {
+                "stamp": stamp,
+                "image": f"images/{stamp}.jpg",
+                "depth": f"depths/{stamp}.png",
+                "size": views.size,
+                "K": views.K.tolist(),
+                "T_world_camera": T.tolist(),
+            }
+        )
+    index = {"format": "geloc3r recording 1", "source": {}, "frames": frames}
+    (folder / "recording.json").write_text(json.dumps(index))

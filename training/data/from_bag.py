@@ -84,6 +84,8 @@ def convert(
         poses = _poses(bag, [int(frame.name) for frame in frames], camera, options.pose)
         if options.depth:
             frames = _depths(bag, frames, lenses, options, problems)
+        for topic, damaged in bag.damaged.items():
+            problems += [Problem(folder.name, topic, fault) for fault in damaged.values()]
     usable = []
     for frame, T in zip(frames, poses, strict=True):
         if np.isfinite(T).all():
@@ -168,8 +170,7 @@ def _depths(
     folder = frames[0].image.parents[1] / "depths"
     folder.mkdir()
     nearest = dict.fromkeys(stamps, round(options.tolerance * 1e9) + 1)
-    for raw in bag.messages([options.depth]):
-        message = bag.deserialize(raw)
+    for _, message in bag.objects([options.depth]):
         stamp = stamp_of(message)
         place = bisect_left(stamps, stamp)
         for i in range(max(place - 1, 0), min(place + 1, len(stamps))):
