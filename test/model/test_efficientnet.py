@@ -25,10 +25,10 @@ def test_what_a_cell_sees_is_centred_on_its_last_pixel():
     with torch.no_grad():  # averages, so that what is seen has a centre of mass
         for parameter in stem.parameters():
             parameter.fill_(1 / parameter[0].numel() if parameter.ndim == 4 else 0.01)
-    image = torch.zeros(1, 3, 192, 192, requires_grad=True)
-    pixels = torch.arange(192.0)
+    image = torch.zeros(1, 3, 448, 448, requires_grad=True)
+    pixels = torch.arange(448.0)
     for stride, features in zip((4, 8, 16), stem(image), strict=True):
-        cell = 96 // stride
+        cell = 224 // stride
         (seen,) = torch.autograd.grad(features[0, :, cell, cell].sum(), image, retain_graph=True)
         weight = seen[0].sum((0, 2))
         centre = (weight * pixels).sum() / weight.sum()
