@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import io
+import math
 import sys
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -17,6 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
+import PIL.Image
 
 from geloc3r_ros.errors import ImageError
 
@@ -56,6 +59,8 @@ RGB_FROM_YUV = np.array(
     ]
 )
 SMALLEST_SIDE = 32
+# A few kilobytes can unpack to gigabytes; no camera has more.
+MOST_PIXELS = 80_000_000
 
 
 def stamp_nanoseconds(stamp: Any) -> int:
@@ -110,13 +115,18 @@ def decode_compressed(message: Any) -> Image:
     """Decode a sensor_msgs/CompressedImage (JPEG, PNG, TIFF) to RGB (H, W, 3).
 
     Raises:
-        ImageError: if the data is no image.
+        ImageError: if the data is no image, or one of more than ``MOST_PIXELS``.
     """
     data = np.frombuffer(message.data, np.uint8)
     bgr = None
-    if data.size:
-        with contextlib.suppress(cv2.error):  # raised for sizes beyond its limits
+    if 0 < (pixels := _declared_pixels(message.data)) <= MOST_PIXELS:
+        with contextlib.suppress(cv2.error):
             bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    elif pixels:
+        raise ImageError(
+            f"{data.size} bytes of format {message.format!r} unpack to more than "
+            f"{MOST_PIXELS // 10**6} megapixels; send smaller images"
+        )
     if bgr is None:
         raise ImageError(
             f"{data.size} bytes of format {message.format!r} do not decode; JPEG, PNG and TIFF do"
@@ -127,6 +137,17 @@ def decode_compressed(message: Any) -> Image:
             f"{SMALLEST_SIDE} pixels"
         )
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def _declared_pixels(data: Any) -> float:
+    """Number of pixels by the header of a JPEG, PNG or TIFF; 0 if it has none to read."""
+    try:
+        with PIL.Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "TIFF")) as header:
+            return math.prod(header.size)
+    except PIL.Image.DecompressionBombError:
+        return math.inf
+    except Exception:  # a damaged header may raise anything
+        return 0
 
 
 def decode_image(message: Any) -> Image:

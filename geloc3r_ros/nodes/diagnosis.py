@@ -22,7 +22,8 @@ class NodeState:
     """What the diagnosis needs to know of the node.
 
     ``estimator`` describes weights, device and precision, empty before configure; ``topics``
-    are the image topics and ``publishers`` the number of their publishers, by camera.
+    are the image topics, ``publishers`` the number of their publishers and ``other_types`` what is
+    published there in place of images, by camera.
     """
 
     lifecycle: str
@@ -31,6 +32,7 @@ class NodeState:
     estimator: Mapping[str, str]
     topics: Mapping[str, str]
     publishers: Mapping[str, int]
+    other_types: Mapping[str, str]
 
 
 def diagnose(
@@ -87,6 +89,8 @@ def _silence(camera: str, state: NodeState, settings: Settings, statistics: Stat
         return ""
     if state.publishers.get(camera, 0) == 0:
         return f"{topic} has no publisher: start the camera, or remap"
+    if camera in state.other_types:
+        return f"{topic} carries {state.other_types[camera]}: remap, or set image_transport"
     incompatible, _ = statistics.recall(f"qos {camera}")
     if incompatible:
         return incompatible
@@ -100,7 +104,7 @@ def _silence(camera: str, state: NodeState, settings: Settings, statistics: Stat
 
 
 def _no_match(settings: Settings, statistics: Statistics) -> str:
-    offset = statistics.percentile("stamp offset", 50)
+    offset = statistics.percentile("stamp offset", 50, settings.watchdog_timeout)
     rule = "exactly" if settings.sync_exact else f"within sync.slop {settings.sync_slop:g} s"
     return (
         f"images arrive, but no stamps match {rule}; they are {offset:.3f} s apart "
@@ -117,6 +121,7 @@ def _inputs(state: NodeState, statistics: Statistics) -> dict[str, str]:
         values[f"{camera} received"] = str(received)
         values[f"{camera} sync misses"] = str(max(received - statistics.total("matched"), 0))
         values[f"{camera} refused"] = str(statistics.total(f"bad {camera}"))
+        values[f"{camera} camera_info"] = statistics.recall(f"camera_info {camera}")[0]
         if bad := statistics.recall(f"bad {camera}")[0]:
             values[f"{camera} last refusal"] = bad
     return values

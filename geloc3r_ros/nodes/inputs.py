@@ -60,6 +60,7 @@ class Inputs:
         self.topics: dict[str, str] = {}
         self._subscriptions: list[Subscription] = []
         compressed = settings().image_transport == "compressed"
+        self._type_name = f"sensor_msgs/msg/{'CompressedImage' if compressed else 'Image'}"
         for camera in settings().cameras:
             image_topic = node.resolve_topic_name(f"{camera}/image")
             self.topics[camera] = image_topic + ("/compressed" if compressed else "")
@@ -75,9 +76,22 @@ class Inputs:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
 
+    def forget(self) -> None:
+        """Forget the newest stamps."""
+        self._newest.clear()
+
     def publishers(self) -> dict[str, int]:
         """Number of publishers of each camera's images."""
         return {camera: self._node.count_publishers(t) for camera, t in self.topics.items()}
+
+    def other_types(self) -> dict[str, str]:
+        """Type that someone publishes in place of images, for each camera where someone does."""
+        types = {}
+        for camera, topic in self.topics.items():
+            for info in self._node.get_publishers_info_by_topic(topic):
+                if info.topic_type != self._type_name:
+                    types[camera] = f"{info.topic_type}, not {self._type_name}"
+        return types
 
     def _info_topic(self, camera: str, image_topic: str) -> str:
         """The sibling of the image topic, unless camera_info is remapped itself."""
@@ -110,13 +124,16 @@ class Inputs:
     def _image(self, camera: str, message: Any) -> None:
         now = self._node.get_clock().now().nanoseconds
         fault = stamp_fault(message.header.stamp, now, self._settings().max_future)
+        stamp = stamp_nanoseconds(message.header.stamp)
+        if not fault and stamp == self._newest.get(camera):
+            fault = "stamp is that of the image before; the driver must stamp every image anew"
         if not fault and isinstance(message, Image):
             fault = image_fault(message)
         if fault:
             self._bad(camera, fault)
             return
         self._statistics.count(f"received {camera}")
-        self._newest[camera] = stamp_nanoseconds(message.header.stamp)
+        self._newest[camera] = stamp
         offset = max(self._newest.values()) - min(self._newest.values())
         self._statistics.measure("stamp offset", offset / 1e9)
         self._intake.add(camera, message)

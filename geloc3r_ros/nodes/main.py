@@ -38,13 +38,15 @@ def _run(arguments: list[str] | None) -> None:
     try:
         if node.autostart and node.trigger_configure() is TransitionCallbackReturn.SUCCESS:
             node.trigger_activate()
-        executor.spin()
-    except ExternalShutdownException:
-        pass
-    except Exception:
-        # A signal that comes while the executor prepares to wait breaks that, in other words.
-        if rclpy.ok():
-            raise
+        while rclpy.ok():
+            try:
+                executor.spin()
+            except ExternalShutdownException:
+                break
+            except Exception as error:
+                # A signal that comes while the executor prepares to wait raises here too.
+                if rclpy.ok():
+                    node.report_lost_message(error)
     finally:
         _ignore_signals()
         node.close()

@@ -31,6 +31,7 @@ from geloc3r_ros.nodes.worker import NewestWorker
 
 __all__ = ["GeLoc3rNode"]
 
+LOG_SECONDS = 5.0
 BACKWARD = JumpThreshold(
     min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
 )
@@ -62,7 +63,7 @@ class GeLoc3rNode(LifecycleNode):
     def __init__(self, **options: Any) -> None:
         super().__init__("geloc3r", **options)
         self._statistics = Statistics()
-        self._parameter_server = ParameterServer(self, self._state_label)
+        self._parameter_server = ParameterServer(self, self._state_label, self._set_period)
         self._enabled = True
         self._estimator: Any = None
         self._frames: Frames | None = None
@@ -97,6 +98,14 @@ class GeLoc3rNode(LifecycleNode):
         """End the worker and free everything, in whatever state."""
         self._stop()
         self._free()
+
+    def report_lost_message(self, error: Exception) -> None:
+        """Tell of an exception that rclpy or a callback raised; it costs one message, no more."""
+        self._statistics.remember("error", f"message lost: {type(error).__name__}: {error}")
+        self.get_logger().error(
+            "message lost: " + "".join(traceback.format_exception(error)),
+            throttle_duration_sec=LOG_SECONDS,
+        )
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Check the parameters, load the network, make the publishers."""
@@ -234,6 +243,8 @@ class GeLoc3rNode(LifecycleNode):
             self._worker.discard()
         if self._intake is not None:
             self._intake.reset()
+        if self._inputs is not None:
+            self._inputs.forget()
         if self._frames is not None:
             self._frames.reset()
         if self._pipeline is not None:
@@ -251,10 +262,14 @@ class GeLoc3rNode(LifecycleNode):
     def _state_label(self) -> str:
         return str(self._state_machine.current_state[1])
 
-    def _diagnose(self) -> None:
+    def _set_period(self) -> None:
+        """Let a new period of the diagnostics count from now, not when the old one is over."""
         period = round(self._parameter_server.settings.diagnostics_period * 1e9)
         if self._timer.timer_period_ns != period:
             self._timer.timer_period_ns = period
+            self._timer.reset()
+
+    def _diagnose(self) -> None:
         estimator, inputs = self._estimator, self._inputs
         state = NodeState(
             lifecycle=self._state_label(),
@@ -271,6 +286,7 @@ class GeLoc3rNode(LifecycleNode):
             },
             topics={} if inputs is None else inputs.topics,
             publishers={} if inputs is None else inputs.publishers(),
+            other_types={} if inputs is None else inputs.other_types(),
         )
         status = diagnose(
             f"{self.get_name()}: relative pose",

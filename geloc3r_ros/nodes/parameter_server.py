@@ -32,8 +32,10 @@ class ParameterServer:
         settings: the settings in force.
     """
 
-    def __init__(self, node: Node, state: Callable[[], str]) -> None:
-        self._state = state
+    def __init__(
+        self, node: Node, state: Callable[[], str], on_change: Callable[[], None]
+    ) -> None:
+        self._state, self._on_change = state, on_change
         # The public API tells of declared parameters only; a misspelt override would go unseen.
         overrides = node._parameter_overrides
         self._unknown = unknown(overrides)
@@ -94,6 +96,7 @@ class ParameterServer:
         self._values, self.settings = values, settings
         for ros_parameter in parameters:
             self._wrong.pop(ros_parameter.name, None)
+        self._on_change()
         return SetParametersResult(successful=True)
 
 

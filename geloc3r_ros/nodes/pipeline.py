@@ -161,6 +161,7 @@ class Pipeline:
             intrinsics.check_size(rgb.shape[1], rgb.shape[0])
         except ConfigError as error:
             problem = f"camera {camera}: {error}"
+            self._statistics.remember(f"camera_info {camera}", str(error))
             if self._settings().intrinsics_require:
                 raise ConfigError(problem) from error
             self._statistics.count("without intrinsics")
@@ -168,6 +169,7 @@ class Pipeline:
                 f"{problem}; its field of view is guessed", throttle_duration_sec=LOG_SECONDS
             )
             return None
+        self._statistics.remember(f"camera_info {camera}", "in use")
         return intrinsics
 
     def _report(

@@ -18,7 +18,7 @@ from ament_index_python.packages import get_package_prefix
 from geloc3r_ros.errors import GeLoc3rError
 from geloc3r_ros.nodes import transport
 
-__all__ = ["executable", "node_process", "own_domain"]
+__all__ = ["executable", "node_process", "own_domain", "ros_arguments"]
 
 END_TIMEOUT = 15.0  # seconds for the node to end after SIGINT
 
@@ -47,7 +47,7 @@ def node_process(settings: Mapping[str, Any], log: Path) -> Iterator[subprocess.
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, executable("geloc3r_node"), *_ros_arguments(settings)],
+            [sys.executable, executable("geloc3r_node"), *ros_arguments(settings)],
             stdout=file,
             stderr=subprocess.STDOUT,
         )
@@ -71,7 +71,8 @@ def executable(name: str) -> str:
     return str(Path(get_package_prefix("geloc3r_ros")) / "lib" / "geloc3r_ros" / name)
 
 
-def _ros_arguments(settings: Mapping[str, Any]) -> list[str]:
+def ros_arguments(settings: Mapping[str, Any]) -> list[str]:
+    """Arguments that give a node's process these parameters."""
     arguments = ["--ros-args"]
     for name, value in settings.items():
         text = str(value).lower() if isinstance(value, bool) else str(value)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter, defaultdict, deque
@@ -30,7 +31,9 @@ class Statistics:
             self.started = time.monotonic()
             self._counts: Counter[str] = Counter()
             self._times: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=WINDOW))
-            self._values: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=WINDOW))
+            self._values: dict[str, deque[tuple[float, float]]] = defaultdict(
+                lambda: deque(maxlen=WINDOW)
+            )
             self._texts: dict[str, tuple[str, float]] = {}
 
     def count(self, event: str) -> None:
@@ -42,7 +45,7 @@ class Statistics:
     def measure(self, name: str, value: float) -> None:
         """Note a measured value."""
         with self._lock:
-            self._values[name].append(value)
+            self._values[name].append((time.monotonic(), value))
 
     def remember(self, name: str, text: str) -> None:
         """Note the latest text under a name: an error, a reason."""
@@ -69,10 +72,11 @@ class Statistics:
             times = self._times[event]
             return time.monotonic() - (times[-1] if times else self.started)
 
-    def percentile(self, name: str, percent: float) -> float:
-        """Percentile of the latest values measured; NaN without any."""
+    def percentile(self, name: str, percent: float, seconds: float = math.inf) -> float:
+        """Percentile of the latest values, of the last ``seconds``; NaN without any."""
         with self._lock:
-            values = list(self._values[name])
+            since = time.monotonic() - seconds
+            values = [value for at, value in self._values[name] if at >= since]
         return float(np.percentile(values, percent)) if values else float("nan")
 
     def recall(self, name: str) -> tuple[str, float]:

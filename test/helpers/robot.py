@@ -51,7 +51,7 @@ class Tester:
     def __init__(self):
         self.tester = rclpy.create_node("tester")
         self.received = {}
-        self._publishers = {}
+        self._publishers, self._clients = {}, {}
         self._executors, self._threads = [], []
         self._spin(self.tester)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -98,11 +98,11 @@ class Tester:
 
     def call(self, kind, name, request):
         """Call a service."""
-        client = self.tester.create_client(kind, name)
-        assert client.wait_for_service(10.0)
-        future = client.call_async(request)
+        if name not in self._clients:
+            self._clients[name] = self.tester.create_client(kind, name)
+        assert self._clients[name].wait_for_service(90.0)
+        future = self._clients[name].call_async(request)
         assert wait_until(future.done)
-        self.tester.destroy_client(client)
         return future.result()
 
     def send(self, images, stamp=BASE_STAMP, cameras=("left", "right"), offsets=None, **message):
@@ -111,9 +111,9 @@ class Tester:
             shift = offsets[i] if offsets else 0
             self.publish(f"/{camera}/image", image_message(rgb, camera, stamp + shift, **message))
 
-    def send_camera_info(self, camera, K, size=(160, 120), D=(), **fields):
+    def send_camera_info(self, camera, K, size=(160, 120), D=(), model="plumb_bob", **fields):
         width, height = size
-        info = CameraInfo(width=width, height=height, distortion_model="plumb_bob", **fields)
+        info = CameraInfo(width=width, height=height, distortion_model=model, **fields)
         info.k = np.asarray(K, float).ravel()
         info.d = [float(d) for d in D]
         info.header.frame_id = f"{camera}_optical"
@@ -127,9 +127,9 @@ class Tester:
         statuses = self.received["/geloc3r/status"]
         return statuses[-1].message if statuses else ""
 
-    def value(self, key):
-        """A value of the latest status; "" where it is not told yet."""
-        statuses = self.received["/geloc3r/status"]
+    def value(self, key, status=None):
+        """A value of a status, by default of the latest; "" where it is not told yet."""
+        statuses = [status] if status else self.received["/geloc3r/status"]
         values = statuses[-1].values if statuses else []
         return next((item.value for item in values if item.key == key), "")
 

@@ -77,6 +77,16 @@ def test_percentiles_of_the_latest_values(clock):
     assert counted.percentile("latency", 99) == 7.0
 
 
+def test_percentiles_of_late_leave_out_what_was_before(clock):
+    counted = Statistics()
+    for value in (1.0, 2.0, 3.0):
+        counted.measure("offset", value)
+        clock.now += 10.0
+    assert counted.percentile("offset", 50) == 2.0
+    assert counted.percentile("offset", 50, 15.0) == 3.0
+    assert math.isnan(counted.percentile("offset", 50, 5.0))
+
+
 def test_without_values_a_percentile_is_nan(clock):
     assert math.isnan(Statistics().percentile("latency", 50))
 
