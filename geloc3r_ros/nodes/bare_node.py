@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ from rclpy.node import Node
 from geloc3r_ros.nodes import transport
 
 __all__ = ["bare_node", "message_type"]
+
+TYPE_NAME = re.compile(r"([a-z][a-z0-9_]*)/msg/([A-Z][A-Za-z0-9]*)")
 
 
 @contextmanager
@@ -36,8 +39,10 @@ def bare_node(name: str) -> Iterator[Node]:
 
 def message_type(name: str) -> Any:
     """Class of a type such as ``sensor_msgs/msg/Image``; None where it is not installed."""
-    package, _, base = name.partition("/msg/")
+    parts = TYPE_NAME.fullmatch(name)
+    if parts is None:
+        return None
     try:
-        return getattr(importlib.import_module(f"{package}.msg"), base)
+        return getattr(importlib.import_module(f"{parts[1]}.msg"), parts[2])
     except (ImportError, AttributeError):
         return None

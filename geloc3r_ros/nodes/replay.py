@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rclpy.duration import Duration
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.validate_full_topic_name import validate_full_topic_name
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
@@ -119,9 +121,14 @@ def _publishers(node: Node, topics: Iterable[Topic], console: Console) -> dict[s
         if kind is None:
             console.print(f"Skipped {topic.name}: {topic.type} is not installed here.")
             continue
+        try:
+            validate_full_topic_name(topic.name)
+        except InvalidTopicNameException as error:
+            console.print(f"Skipped {topic.name!r}: {error}")
+            continue
         publishers[topic.name] = node.create_publisher(kind, topic.name, _qos(topic))
     if not publishers:
-        raise BagError("no message type of the bag is installed here; there is nothing to play")
+        raise BagError("no topic of the bag can be published here; there is nothing to play")
     return publishers
 
 
@@ -135,9 +142,9 @@ def _qos(topic: Topic) -> QoSProfile:
         lossy = all(q.reliability is QosReliability.BEST_EFFORT for q in topic.qos)
     else:
         latched, lossy = topic.name.endswith("/tf_static"), False
-    depth = max([10, *(q.depth for q in topic.qos)])
+    depth = max([10, *(q.depth for q in topic.qos), topic.count if latched else 0])
     return QoSProfile(
-        depth=min(max(depth, topic.count), 1000) if latched else depth,
+        depth=min(depth, 1000),
         reliability=ReliabilityPolicy.BEST_EFFORT if lossy else ReliabilityPolicy.RELIABLE,
         durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
     )

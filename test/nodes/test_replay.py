@@ -135,6 +135,17 @@ def listener():
     listener.close()
 
 
+def test_what_cannot_be_a_topic_is_skipped(listener, tmp_path):
+    with BagWriter(tmp_path / "bag") as bag:
+        for topic in ("/mount", "/no name"):
+            bag.add_topic(topic, "geometry_msgs/msg/PoseStamped", LATCHED._replace(depth=10**9))
+            bag.write(topic, START, messages.pose_stamped(START, "base", np.eye(4)))
+    code, said = listener.hear(tmp_path / "bag")
+    assert code == 0
+    assert "Skipped '/no name'" in said
+    assert len(listener.received["/mount"]) == 1
+
+
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
 def test_every_message_arrives_as_it_was_stored(listener, tmp_path, storage):
     code, said = listener.hear(write_bag(tmp_path / "bag", storage))
