@@ -113,7 +113,7 @@ class _Evaluation:
             for _ in self._read(found, method.name, self.bag.topics[cameras[0].image].count):
                 pass
         self.sync = streams.figures()
-        for trouble in streams.troubles():
+        for trouble in streams.troubles(self.bag):
             self.note(trouble)
         self._judged(method.name)
 
@@ -136,7 +136,10 @@ class _Evaluation:
             self.note_damage()
             why = self.troubles or ["images of two cameras are a pair within --slop"]
             raise BagError(f"{self.bag.path} has no pair to evaluate: {'; '.join(why)}")
-        self.runs[name], trouble = with_truth(predictions, self.bag, self.options.truth)
+        try:
+            self.runs[name], trouble = with_truth(predictions, self.bag, self.options.truth)
+        except BagError as error:
+            raise BagError("; ".join([str(error), *self.troubles])) from error
         self.note(trouble)
         if not np.isfinite(self.runs[name].T_a_b_true).all(axis=(1, 2)).any():
             raise BagError(

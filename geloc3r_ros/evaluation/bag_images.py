@@ -220,14 +220,20 @@ class Streams:
         queue.popleft()
         self.counts[topic]["unmatched"] += 1
 
-    def troubles(self) -> list[str]:
-        """What was wrong with the order of the images, in words."""
-        return [
-            f"{counts['out of order']} images on {topic} have no stamp, or one that is not newer "
-            "than the one before; they were left out"
-            for topic, counts in self.counts.items()
-            if counts["out of order"]
-        ]
+    def troubles(self, bag: BagReader) -> list[str]:
+        """What was wrong with the images that were read from a bag, in words."""
+        said = []
+        for topic, counts in self.counts.items():
+            promised = bag.topics[topic].count
+            found = counts["received"] + len(bag.damaged.get(topic, ()))
+            if found < promised:
+                said.append(f"only {found} of {promised} images on {topic} could be read")
+            if backwards := counts["out of order"]:
+                said.append(
+                    f"{backwards} images on {topic} have no stamp, or one that is not newer than "
+                    "the one before; they were left out"
+                )
+        return said
 
     def figures(self) -> dict[str, Any]:
         """Counts, and milliseconds; ``missing`` are gaps of 1.5 median periods or more."""

@@ -5,7 +5,7 @@
 The files are tiny datasets in the layouts of the tests, 640x480, which the system keeps in memory:
 decoding and cutting are timed, a slow disk is not.
 
-PYTHONPATH=test python test/benchmark/benchmark_loader.py --help
+PYTHONPATH=test:$PYTHONPATH python test/benchmark/benchmark_loader.py --help
 """
 
 import time

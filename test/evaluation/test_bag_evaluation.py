@@ -368,6 +368,19 @@ def test_what_is_sound_of_a_malformed_bag_is_evaluated(
     assert any(trouble in said for said in results["troubles"]), results["troubles"]
 
 
+def test_a_database_with_lost_pages_is_said_to_be_incomplete(moving_bag, tmp_path):
+    with BagReader(moving_bag) as source, BagWriter(tmp_path / "bag", "sqlite3") as target:
+        for topic in source.topics.values():
+            target.add_topic(topic.name, topic.type)
+        for m in source.messages():
+            target.write_serialized(m.topic, m.stamp, m.data)
+    with sqlite3.connect(tmp_path / "bag" / "bag.db3") as database:
+        database.execute("DELETE FROM messages WHERE id > 20")
+    results = evaluate(tmp_path / "bag", tmp_path / "out", "constant")
+    assert 0 < results["methods"]["constant"]["pairs"] < 8
+    assert any(f"of 8 images on {LEFT} could be read" in t for t in results["troubles"])
+
+
 def not_a_number(name, stamp, message):
     if name == TRUTH:
         message.pose.position.x = float("nan")
@@ -388,6 +401,10 @@ def no_stamps(name, stamp, message):
         (
             lambda name, stamp, m: [(name, stamp, TEXT if name == RIGHT else m)],
             "'left_optical' is told in itself; say whose it is with --moving-frame",
+        ),
+        (
+            lambda name, stamp, m: [(name, stamp, m)] if name != RIGHT else [],
+            f"'left_optical' is told in itself; .*; {RIGHT} has no messages",
         ),
         (
             lambda name, stamp, m: [(name, stamp, TEXT if name == TRUTH else m)],
