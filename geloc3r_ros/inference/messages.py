@@ -61,6 +61,9 @@ RGB_FROM_YUV = np.array(
 SMALLEST_SIDE = 32
 # A few kilobytes can unpack to gigabytes; no camera has more.
 MOST_PIXELS = 80_000_000
+# What begins a stretch of pixels, and what ends the image. Where the end is missing, OpenCV up to
+# 4.10 fills up with grey.
+START_AND_END = {"JPEG": (b"\xff\xda", b"\xff\xd9"), "PNG": (b"IDAT", b"IEND")}
 
 
 def stamp_nanoseconds(stamp: Any) -> int:
@@ -115,21 +118,26 @@ def decode_compressed(message: Any) -> Image:
     """Decode a sensor_msgs/CompressedImage (JPEG, PNG, TIFF) to RGB (H, W, 3).
 
     Raises:
-        ImageError: if the data is no image, or one of more than ``MOST_PIXELS``.
+        ImageError: if the data is no image, one that is cut off, or of more than ``MOST_PIXELS``.
     """
-    data = np.frombuffer(message.data, np.uint8)
-    bgr = None
-    if 0 < (pixels := _declared_pixels(message.data)) <= MOST_PIXELS:
-        with contextlib.suppress(cv2.error):
-            bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    elif pixels:
+    data = bytes(message.data)
+    kind, pixels = _declared(data)
+    if pixels > MOST_PIXELS:
         raise ImageError(
-            f"{data.size} bytes of format {message.format!r} unpack to more than "
+            f"{len(data)} bytes of format {message.format!r} unpack to more than "
             f"{MOST_PIXELS // 10**6} megapixels; send smaller images"
         )
+    start, end = START_AND_END.get(kind, (b"", b""))
+    if data.rfind(end) < data.rfind(start):
+        raise ImageError(f"{kind} of {len(data)} bytes is cut off: it has no end")
+    bgr = None
+    if kind:
+        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        with contextlib.suppress(cv2.error):
+            bgr = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if bgr is None:
         raise ImageError(
-            f"{data.size} bytes of format {message.format!r} do not decode; JPEG, PNG and TIFF do"
+            f"{len(data)} bytes of format {message.format!r} do not decode; JPEG, PNG and TIFF do"
         )
     if min(bgr.shape[:2]) < SMALLEST_SIDE:
         raise ImageError(
@@ -139,15 +147,15 @@ def decode_compressed(message: Any) -> Image:
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def _declared_pixels(data: Any) -> float:
-    """Number of pixels by the header of a JPEG, PNG or TIFF; 0 if it has none to read."""
+def _declared(data: bytes) -> tuple[str, float]:
+    """Format and number of pixels by the header of a JPEG, PNG or TIFF; "" and 0 without one."""
     try:
         with PIL.Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "TIFF")) as header:
-            return math.prod(header.size)
+            return str(header.format), math.prod(header.size)
     except PIL.Image.DecompressionBombError:
-        return math.inf
+        return "", math.inf
     except Exception:  # a damaged header may raise anything
-        return 0
+        return "", 0
 
 
 def decode_image(message: Any) -> Image:

@@ -22,6 +22,7 @@ from geloc3r_ros.errors import ConfigError
 from geloc3r_ros.inference.intrinsics import Intrinsics
 from geloc3r_ros.inference.messages import image_fault, stamp_fault, stamp_nanoseconds
 from geloc3r_ros.nodes.intake import Intake
+from geloc3r_ros.nodes.loggers import camera_loggers
 from geloc3r_ros.nodes.parameters import Settings
 from geloc3r_ros.nodes.statistics import Statistics
 
@@ -55,6 +56,7 @@ class Inputs:
         self._intake = intake
         self._settings = settings
         self._statistics = statistics
+        self._loggers = camera_loggers(node, settings().cameras)
         self._newest: dict[str, int] = {}
         self.intrinsics: dict[str, Intrinsics | str] = {}
         self.topics: dict[str, str] = {}
@@ -148,7 +150,7 @@ class Inputs:
     def _bad(self, camera: str, fault: str) -> None:
         self._statistics.count(f"bad {camera}")
         self._statistics.remember(f"bad {camera}", fault)
-        self._node.get_logger().warning(
+        self._loggers[camera].warning(
             f"image on {self.topics[camera]} refused: {fault}", throttle_duration_sec=LOG_SECONDS
         )
 
@@ -159,4 +161,4 @@ class Inputs:
             f"qos_overrides.{topic}.subscription.{policy}"
         )
         self._statistics.remember(f"qos {camera}", text)
-        self._node.get_logger().error(text)
+        self._loggers[camera].error(text)

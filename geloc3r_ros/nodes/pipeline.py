@@ -23,6 +23,7 @@ from geloc3r_ros.inference.messages import decode_compressed, decode_image, stam
 from geloc3r_ros.nodes.debug_image import draw
 from geloc3r_ros.nodes.frames import Frames
 from geloc3r_ros.nodes.intake import ImageSet
+from geloc3r_ros.nodes.loggers import camera_loggers
 from geloc3r_ros.nodes.outputs import Outputs, Place, transform_stamped
 from geloc3r_ros.nodes.parameters import Settings
 from geloc3r_ros.nodes.report import Report, assess, in_base_frames, with_scale
@@ -54,6 +55,7 @@ class Pipeline:
         self._intrinsics = intrinsics
         self._frames = frames
         self._statistics = statistics
+        self._loggers = camera_loggers(node, settings().cameras)
         self._due = float("-inf")
         self._forget = threading.Event()
         others = settings().cameras[1:]
@@ -165,7 +167,7 @@ class Pipeline:
             if self._settings().intrinsics_require:
                 raise ConfigError(problem) from error
             self._statistics.count("without intrinsics")
-            self._node.get_logger().warning(
+            self._loggers[camera].warning(
                 f"{problem}; its field of view is guessed", throttle_duration_sec=LOG_SECONDS
             )
             return None

@@ -263,6 +263,37 @@ def test_what_does_not_decode_is_an_error(data):
         messages.decode_compressed(msg)
 
 
+def test_a_jpeg_with_a_preview_has_two_ends():
+    """A preview in the header, an image with an end of its own, is no end of the image."""
+    jpeg = bytes(compressed(".jpg", PICTURE).data)
+    preview = b"\xff\xe2" + (len(jpeg) + 2).to_bytes(2, "big") + jpeg  # an APP2 segment
+    whole = jpeg[:2] + preview + jpeg[2:]
+    decoded = messages.decode_compressed(CompressedImage(data=array.array("B", whole)))
+    assert np.array_equal(decoded, messages.decode_compressed(compressed(".jpg", PICTURE)))
+    cut = CompressedImage(data=array.array("B", whole[:-200]))
+    with pytest.raises(ImageError, match="is cut off"):
+        messages.decode_compressed(cut)
+
+
+@pytest.mark.parametrize("extension", [".jpg", ".png"])
+@pytest.mark.parametrize("kept", [0.7, 0.9, 0.99])
+@pytest.mark.parametrize("progressive", [0, 1])
+def test_an_image_that_is_cut_off_is_an_error(extension, kept, progressive):
+    options = (cv2.IMWRITE_JPEG_PROGRESSIVE, progressive) if extension == ".jpg" else ()
+    data = compressed(extension, PICTURE, options).data
+    msg = CompressedImage(data=data[: int(kept * len(data))])
+    with pytest.raises(ImageError, match=r"(JPEG|PNG) of \d+ bytes is cut off: it has no end"):
+        messages.decode_compressed(msg)
+
+
+def test_bytes_behind_the_end_of_an_image_do_no_harm():
+    """Some drivers send their whole buffer."""
+    msg = compressed(".jpg", PICTURE)
+    expected = messages.decode_compressed(msg)
+    msg.data.extend(bytes(1000))
+    assert np.array_equal(messages.decode_compressed(msg), expected)
+
+
 @pytest.mark.parametrize("side", [9_500, 30_000])
 def test_few_bytes_that_unpack_to_a_huge_image_are_an_error(side):
     data = bytearray(compressed(".png", PICTURE).data)

@@ -12,6 +12,7 @@ from helpers.robot import (
     picture,
     wait_until,
 )
+from rcl_interfaces.msg import Log
 from sensor_msgs.msg import Image
 from std_srvs.srv import SetBool, Trigger
 from tf2_ros import StaticTransformBroadcaster
@@ -381,6 +382,20 @@ def test_the_debug_image_is_drawn_for_subscribers(robot):
     assert wait_until(lambda: pictures)
     assert (pictures[0].width, pictures[0].height, pictures[0].encoding) == (320, 120, "rgb8")
     assert np.array(pictures[0].data).std() > 10
+
+
+def test_a_camera_in_trouble_does_not_silence_another(robot):
+    """Log lines are throttled, by camera."""
+    robot = robot()
+    robot.start()
+    lines = robot.listen(Log, "/rosout")
+    message = image_message(PAIR[0], "left", 0)
+    for camera in ("left", "right") * 3:
+        robot.publish(f"/{camera}/image", message)
+    assert wait_until(lambda: robot.value("right refused") == "3")
+    refusals = [line for line in lines if "refused: stamp is 0" in line.msg]
+    assert [line.name for line in refusals] == ["geloc3r.left", "geloc3r.right"]
+    assert ["/left/image" in refusals[0].msg, "/right/image" in refusals[1].msg] == [True] * 2
 
 
 def test_silence_is_diagnosed_by_topic(robot):
