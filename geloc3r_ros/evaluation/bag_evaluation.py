@@ -22,7 +22,7 @@ from geloc3r_ros.evaluation.bag_images import (
 )
 from geloc3r_ros.evaluation.bag_run import find_poses, predict_bag, read_recorded
 from geloc3r_ros.evaluation.bags import BagReader
-from geloc3r_ros.evaluation.figures import percentiles
+from geloc3r_ros.evaluation.figures import missing, percentiles
 from geloc3r_ros.evaluation.methods import Method
 from geloc3r_ros.evaluation.pair_evaluation import Watch
 from geloc3r_ros.evaluation.paths import Path3d, path_figures, path_of
@@ -86,9 +86,10 @@ class _Evaluation:
                 if prediction.name not in file.done:
                     file.add(prediction)
         predictions = self._judged(RECORDED)
-        periods = np.diff(predictions.stamps[:, 0]) / 1e6
+        periods = np.diff(np.sort(predictions.stamps[:, 0])) / 1e6
         self.sync = {
             "poses": len(predictions),
+            "missing": missing(periods),
             "invalid": int(np.isnan(predictions.T_a_b).any(axis=(1, 2)).sum()),
             "period_ms": percentiles(periods),
             "stamp_offset_ms": percentiles(np.abs(np.diff(predictions.stamps)[:, 0]) / 1e6),

@@ -15,7 +15,7 @@ import numpy as np
 
 from geloc3r_ros.errors import BagError, ConfigError, ImageError
 from geloc3r_ros.evaluation.bags import BagReader, Topic
-from geloc3r_ros.evaluation.figures import percentiles
+from geloc3r_ros.evaluation.figures import missing, percentiles
 from geloc3r_ros.evaluation.messages import stamp_of
 from geloc3r_ros.geometry import Array
 from geloc3r_ros.inference.images import Image, undistort
@@ -238,10 +238,9 @@ class Streams:
     def figures(self) -> dict[str, Any]:
         """Counts, and milliseconds; ``missing`` are gaps of 1.5 median periods or more."""
         periods = np.array(self.periods, float)
-        gaps = np.rint(periods / np.median(periods)) - 1 if len(periods) else periods
         said: dict[str, Any] = {
             "sets": self.sets,
-            "missing": int(gaps.clip(0).sum()),
+            "missing": missing(periods),
             "period_ms": percentiles(periods / 1e6),
             "recorded_after_stamp_ms": percentiles(np.array(self.delays, float) / 1e6),
         }

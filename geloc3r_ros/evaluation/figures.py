@@ -17,7 +17,7 @@ from geloc3r_ros.evaluation.metrics import PoseMetrics, errors_of, summarise
 from geloc3r_ros.evaluation.predictions import Predictions
 from geloc3r_ros.geometry import Array, rotation_angle
 
-__all__ = ["MOVED", "NOTE", "Errors", "errors", "figures", "percentiles"]
+__all__ = ["MOVED", "NOTE", "Errors", "errors", "figures", "missing", "percentiles"]
 
 NOTE = (
     "The error of a pair is the larger of its rotation and its direction error; AUC is the area "
@@ -76,6 +76,13 @@ def figures(predictions: Predictions) -> dict[str, Any]:
         "breakdown": _breakdown(predictions, e),
         "covariance": _covariance(predictions, e),
     }
+
+
+def missing(periods: Array) -> int:
+    """How many are missing in a rhythm: k - 1 for each period (N,) of k medians, rounded."""
+    if not len(periods):
+        return 0
+    return int((np.rint(periods / np.median(periods)) - 1).clip(0).sum())
 
 
 def percentiles(values: Array) -> dict[str, float] | None:

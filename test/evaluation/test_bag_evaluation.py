@@ -251,7 +251,7 @@ def test_poses_that_a_node_recorded(tmp_path):
     assert said["rotation_median_deg"] == pytest.approx(np.degrees(0.02), abs=1e-6)
     assert said["latency_ms"]["p50"] == pytest.approx(50)
     assert said["covariance"]["rotation"]["nees_mean"] == pytest.approx(0.02**2 / 1e-4)
-    assert results["sync"]["invalid"] == 1
+    assert (results["sync"]["invalid"], results["sync"]["missing"]) == (1, 0)
     assert results["paths"]["recorded"]["lengths_from_truth"] is False
     assert results["paths"]["recorded"]["ape_m"]["max"] == pytest.approx(0, abs=1e-6)
     assert results["configuration"]["poses"] == "/geloc3r/right/relative_pose"

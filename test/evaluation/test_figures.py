@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from geloc3r_ros.evaluation.figures import errors, figures, percentiles
+from geloc3r_ros.evaluation.figures import errors, figures, missing, percentiles
 from geloc3r_ros.evaluation.predictions import Prediction, Predictions
 from geloc3r_ros.geometry import make_transform, rotation_about
 
@@ -79,3 +79,8 @@ def test_figures_are_json():
 def test_percentiles_leave_the_unknown_out():
     assert percentiles(np.array([np.nan, 1, 2, 3])) == {"p50": 2, "p95": 2.9, "max": 3}
     assert percentiles(np.array([np.nan])) is None
+
+
+def test_what_is_missing_in_a_rhythm():
+    assert missing(np.array([100.0, 100, 310, 95])) == 2
+    assert missing(np.array([])) == 0
