@@ -154,8 +154,8 @@ class _Evaluation:
         """Keep which messages were damaged."""
         for topic, found in self.bag.damaged.items():
             self.note(
-                f"{len(found)} messages on {topic} are damaged and were left out, the first "
-                f"because of: {next(iter(found.values()))}"
+                f"{topic}: {len(found)} of {self.bag.topics[topic].count} messages are damaged "
+                f"and were left out; the first: {next(iter(found.values()))}"
             )
 
     def note(self, trouble: str) -> None:

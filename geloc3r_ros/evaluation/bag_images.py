@@ -227,11 +227,11 @@ class Streams:
             promised = bag.topics[topic].count
             found = counts["received"] + len(bag.damaged.get(topic, ()))
             if found < promised:
-                said.append(f"only {found} of {promised} images on {topic} could be read")
+                said.append(f"{topic}: only {found} of {promised} images could be read")
             if backwards := counts["out of order"]:
                 said.append(
-                    f"{backwards} images on {topic} have no stamp, or one that is not newer than "
-                    "the one before; they were left out"
+                    f"{topic}: {backwards} of {promised} images were left out; they have no "
+                    "stamp, or one that is not newer than that of the one before"
                 )
         return said
 

@@ -217,7 +217,8 @@ class BagReader:
             try:
                 message = self.deserialize(raw)
             except DamagedMessageError as error:
-                self.damaged.setdefault(raw.topic, {})[raw.stamp] = str(error)
+                fault = str(error).removeprefix(f"{raw.topic}: ")
+                self.damaged.setdefault(raw.topic, {})[raw.stamp] = fault
             else:
                 yield raw, message
 

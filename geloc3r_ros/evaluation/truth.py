@@ -89,7 +89,7 @@ def with_truth(
         trouble = str(error)
     if source.unusable:
         trouble = (
-            f"{source.unusable} poses of the truth cannot be used, the first because of: "
+            f"the truth: {source.unusable} of its poses cannot be used; the first: "
             f"{source.first_fault}"
         )
         if not tree.moving:

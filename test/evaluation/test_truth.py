@@ -218,6 +218,6 @@ def test_a_quaternion_of_no_length_is_said(tmp_path):
 
     path = write(tmp_path / "bag", "geometry_msgs/msg/PoseStamped", zero)
     with pytest.raises(
-        BagError, match="4 poses of the truth cannot be used, the first because of: quaternion"
+        BagError, match="the truth: 4 of its poses cannot be used; the first: quaternion"
     ):
         truth(path)
