@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum
@@ -150,6 +151,55 @@ def bag(
         out.print(f"damaged: {trouble}", style="bold red")
     if results["troubles"]:
         raise typer.Exit(DAMAGED)
+
+
+@evaluation.command()
+def calibrate(
+    weights: Annotated[str, typer.Argument(metavar="WEIGHTS", help=WEIGHTS_HELP)],
+    file: Annotated[Path, typer.Argument(metavar="PAIRS.json", help="Pairs that moved.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="File to write, .safetensors.")],
+    plot: Annotated[Path | None, typer.Option(help="Calibration curve to draw, .svg.")] = None,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+) -> None:
+    """Fit the uncertainty that weights state to pairs with known poses, and write it into them.
+
+    Half of the places (names up to a `/`) are for fitting, the others tell the coverage.
+
+    Examples:
+
+        geloc3r eval calibrate tiny.safetensors calibration/pairs.json calibrated.safetensors
+    """
+    import dataclasses
+
+    import torch
+    from rich.progress import track
+
+    from geloc3r_ros.evaluation.calibration import calibrate as fit
+    from geloc3r_ros.evaluation.calibration import observe
+    from geloc3r_ros.evaluation.charts import plot_calibration
+    from geloc3r_ros.evaluation.pair_list import read_pairs
+    from geloc3r_ros.inference import RelativePoseEstimator
+    from geloc3r_ros.model import load_weights, save_weights
+
+    pairs = read_pairs(file).pairs
+    estimator = RelativePoseEstimator.load(weights, device=device, precision=precision)
+    observed = track(observe(estimator, pairs), "estimating", total=len(pairs), console=out)
+    calibration, levels = fit(pairs, list(observed))
+    network, about = load_weights(weights)
+    about = dataclasses.replace(about, calibration=calibration)
+    save_weights(target, network, about, getattr(torch, about.dtype))
+    if plot is not None:
+        plot.write_text(plot_calibration(levels), encoding="utf-8")
+    table = Table(title="share of errors inside the region", box=SIMPLE_HEAD)
+    for name in ("", "bias (°)", "slope", *calibration["coverage"]["rotation"]):
+        table.add_column(name, justify="right" if name else "left")
+    for part, shares in calibration["coverage"].items():
+        line = calibration[part]
+        numbers = [f"{math.degrees(line['bias']):.2f}", f"{line['slope']:.2f}"]
+        table.add_row(part, *numbers, *(f"{share:.3f}" for share in shares.values()))
+    out.print(table)
+    out.print(f"{target}: fitted to {calibration['pairs_fitted']} pairs, checked on others")
 
 
 @evaluation.command()

@@ -15,7 +15,7 @@ from geloc3r_ros.evaluation.figures import Errors
 from geloc3r_ros.evaluation.paths import Path3d
 from geloc3r_ros.geometry import Array
 
-__all__ = ["plot_errors", "plot_path", "plot_recall"]
+__all__ = ["plot_calibration", "plot_errors", "plot_path", "plot_recall"]
 
 COLOURS = ("#0b5fa5", "#d95f02", "#1b8a5a", "#7b3fa0", "#a0203f")
 STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
@@ -57,6 +57,24 @@ def plot_errors(e: Errors, seconds: Array | None) -> str:
         xlabel="pair" if seconds is None else "time (s)",
     )  # fmt: skip
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False, ncols=2)
+    return _svg(figure)
+
+
+def plot_calibration(levels: Mapping[str, Array]) -> str:
+    """Share of errors inside the region of each level, for rotation and translation.
+
+    Args:
+        levels: what is uncertain to the least level (N,) whose region holds each error.
+    """
+    figure, axes = _axes(3.6, 3.4)
+    axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
+    for (name, values), colour, style in zip(levels.items(), COLOURS, STYLES, strict=False):
+        observed = np.arange(1, len(values) + 1) / len(values)
+        axes.plot(np.sort(values), observed, color=colour, linestyle=style, label=name)
+    axes.set(
+        xlim=(0, 1), ylim=(0, 1), xlabel="level of the region", ylabel="share of errors inside",
+    )  # fmt: skip
+    axes.legend(loc="best", frameon=False)
     return _svg(figure)
 
 
