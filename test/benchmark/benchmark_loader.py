@@ -29,7 +29,7 @@ from geloc3r_training.mixture import Mixture
 from geloc3r_training.pairs import Share
 
 KINECT = (640, 480), 525.0, 525.0, 319.5, 239.5
-LAYOUTS = {
+LAYOUTS = {  # MegaDepth1500 is read as MegaDepth
     "co3d": ("JPEG, half-float depth, mask", dataset_layouts.co3d),
     "megadepth": ("JPEG, HDF5 depth", dataset_layouts.megadepth),
     "blendedmvs": ("JPEG, PFM depth", dataset_layouts.blendedmvs),
@@ -38,7 +38,6 @@ LAYOUTS = {
     "dl3dv": ("PNG, lens, no depth", video_layouts.dl3dv),
     "realestate10k": ("PNG, no depth", video_layouts.realestate10k),
     "acid": ("PNG, no depth", video_layouts.acid),
-    "megadepth1500": ("JPEG, no depth", dataset_layouts.megadepth1500),
     "scannet1500": ("JPEG that is resized, PNG depth", video_layouts.scannet1500),
     "7scenes": ("PNG, PNG depth", dataset_layouts.seven_scenes),
     "cambridge": ("PNG, lens, no depth", dataset_layouts.cambridge),

@@ -1,13 +1,18 @@
 # SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The Foxglove layout names panels that it has, and topics and fields that the node publishes."""
+"""The configurations of the live view name topics, fields and panels that exist."""
 
 import json
 import re
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).parents[1]
 LAYOUT = json.loads((ROOT / "config" / "geloc3r.foxglove.json").read_text())
+OF_THE_NODE = re.compile(
+    r"/geloc3r/(debug_image|right/(pose|pose_with_covariance|relative_pose))|/diagnostics"
+)
 NOT_OF_THE_NODE = re.compile(r"/(left|right)/(image|camera_info)|/ground_truth/right/pose")
 
 
@@ -35,9 +40,12 @@ def test_topics_and_fields_are_those_of_the_node():
     assert len(topics) > 8
     for topic in topics:
         name, _, field = topic.partition(".")
-        known = re.fullmatch(
-            r"/geloc3r/(debug_image|right/(pose|pose_with_covariance|relative_pose))|/diagnostics",
-            name,
-        )
-        assert known or NOT_OF_THE_NODE.fullmatch(name), topic
+        assert OF_THE_NODE.fullmatch(name) or NOT_OF_THE_NODE.fullmatch(name), topic
         assert not field or field in fields, topic
+
+
+def test_rviz_shows_topics_of_the_node():
+    config = yaml.safe_load((ROOT / "config" / "geloc3r.rviz").read_text())
+    topics = [text for text in strings(config) if text.startswith("/")]
+    assert len(topics) >= 3
+    assert all(OF_THE_NODE.fullmatch(topic) for topic in topics)
