@@ -31,7 +31,13 @@ def _run(arguments: list[str] | None) -> None:
             f"geloc3r_node needs the module '{error.name}', which this Python lacks: "
             f"{sys.executable}. Activate the environment that has it, then start the node"
         )
-    rclpy.init(args=arguments)
+    try:
+        rclpy.init(args=arguments)
+    except RuntimeError as error:  # rclpy's RCLError has no public name
+        sys.exit(
+            f"geloc3r_node cannot start: {error}. Mend the arguments after --ros-args or the "
+            "parameter file; if it is the log directory, set ROS_LOG_DIR to one that can be written"
+        )
     node = GeLoc3rNode()
     executor = SingleThreadedExecutor()
     executor.add_node(node)

@@ -96,13 +96,17 @@ class Tester:
             time.sleep(0.2)  # the subscriber finds the publisher a little later
         self._publishers[topic].publish(message)
 
-    def call(self, kind, name, request):
-        """Call a service."""
+    def client(self, kind, name):
+        """A client of a service that is there."""
         if name not in self._clients:
             self._clients[name] = self.tester.create_client(kind, name)
         assert self._clients[name].wait_for_service(90.0)
-        future = self._clients[name].call_async(request)
-        assert wait_until(future.done)
+        return self._clients[name]
+
+    def call(self, kind, name, request):
+        """Call a service."""
+        future = self.client(kind, name).call_async(request)
+        assert wait_until(future.done, 90.0)
         return future.result()
 
     def send(self, images, stamp=BASE_STAMP, cameras=("left", "right"), offsets=None, **message):

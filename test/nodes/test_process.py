@@ -1,16 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The node's executable as a process of its own: signals, exit codes, autostart, transport."""
+"""The node's executable as a process of its own; what signals do to it is in test/faults."""
 
 import contextlib
 import signal
 import subprocess
 import time
 
-import pytest
 from helpers.robot import BASE_STAMP, image_message, picture
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState, GetState
+from lifecycle_msgs.srv import GetState
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
@@ -44,29 +42,6 @@ def call(client, kind, name, request):
     assert client.spin_until(future.done)
     client.destroy_client(service)
     return future.result()
-
-
-def change(client, transition):
-    request = ChangeState.Request(transition=Transition(id=transition))
-    return call(client, ChangeState, "change_state", request).success
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("state", ["unconfigured", "inactive", "active", "finalized"])
-def test_signals_end_every_state_with_exit_code_0(client, state, number):
-    with node_process() as process:
-        if state != "unconfigured":
-            assert change(client, Transition.TRANSITION_CONFIGURE)
-        if state in ("active", "finalized"):
-            assert change(client, Transition.TRANSITION_ACTIVATE)
-        if state == "finalized":
-            assert change(client, Transition.TRANSITION_ACTIVE_SHUTDOWN)
-        current = call(client, GetState, "get_state", GetState.Request()).current_state
-        assert current.label == state
-        process.send_signal(number)
-        output, _ = process.communicate(timeout=30)
-        assert process.returncode == 0, output
-        assert "Traceback" not in output
 
 
 def test_autostart_estimates_poses_from_another_process_s_images(client):

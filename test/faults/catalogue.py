@@ -1,0 +1,22 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""All faults, by what they befall. Those that share a process stand together."""
+
+from faults.camera_infos import CAMERA_INFO_FAULTS
+from faults.frames import FRAME_FAULTS
+from faults.images import COMPRESSED_FAULTS, IMAGE_FAULTS
+from faults.processes import PROCESS_FAULTS
+from faults.settings import SETTING_FAULTS
+from faults.streams import STREAM_FAULTS
+
+__all__ = ["CATALOGUE", "FAULTS"]
+
+CATALOGUE = {
+    "Images": IMAGE_FAULTS + COMPRESSED_FAULTS,
+    "camera_info": CAMERA_INFO_FAULTS,
+    "Streams and clocks": STREAM_FAULTS,
+    "Transforms": FRAME_FAULTS,
+    "Parameters, transitions, weights": SETTING_FAULTS,
+    "Process and backend": PROCESS_FAULTS,
+}
+FAULTS = tuple(fault for faults in CATALOGUE.values() for fault in faults)
