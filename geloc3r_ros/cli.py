@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from geloc3r_ros import __version__
+from geloc3r_ros.commands.bench import bench
 from geloc3r_ros.commands.console import application, run_application
 from geloc3r_ros.commands.demo import demo
 from geloc3r_ros.commands.eval import evaluation
@@ -22,7 +23,7 @@ from geloc3r_ros.commands.weights import convert, fetch, info
 __all__ = ["app", "main"]
 
 app = application("Relative camera pose from two images, for ROS 2.")
-for command in (pose, stream, replay, record, demo, info, convert, fetch):
+for command in (pose, stream, replay, record, demo, bench, info, convert, fetch):
     app.command()(command)
 app.add_typer(evaluation, name="eval")
 

@@ -24,9 +24,10 @@ ALLOWED = {
     "inference": BASE | {"model"},
     "evaluation": BASE | {"inference", "model", "__version__"},
     "demo": BASE | {"inference", "evaluation"},
+    "bench": BASE | {"inference", "model"},
     "stream": BASE | {"inference", "evaluation"},
     "nodes": BASE | {"inference", "evaluation", "demo", "msg"},
-    "commands": BASE | {"model", "inference", "evaluation", "demo", "stream", "nodes"},
+    "commands": BASE | {"model", "inference", "evaluation", "demo", "stream", "bench", "nodes"},
     "cli": BASE | {"commands", "__version__"},
 }
 ROS = ("rclpy", "rcl_interfaces", "tf2_", "message_filters", "cv_bridge", "ament_", "launch")

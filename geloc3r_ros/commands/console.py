@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from geloc3r_ros.geometry import Array
 
 __all__ = [
+    "PRECISION_HELP",
     "UNTRAINED",
     "WEIGHTS_HELP",
     "application",
@@ -29,6 +30,7 @@ __all__ = [
 out = Console(highlight=False, markup=False)
 
 UNTRAINED = Text(" UNTRAINED WEIGHTS: poses are noise. ", "bold white on red")
+PRECISION_HELP = "`auto`, `fp32`, `bf16`, `fp16`; `int8` for wide networks on a CPU."
 WEIGHTS_HELP = "`tiny`, a fetched hub name, or a .safetensors or .pth file."
 
 

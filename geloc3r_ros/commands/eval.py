@@ -15,7 +15,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from geloc3r_ros.commands.console import UNTRAINED, WEIGHTS_HELP, out
+from geloc3r_ros.commands.console import PRECISION_HELP, UNTRAINED, WEIGHTS_HELP, out
 
 if TYPE_CHECKING:
     from geloc3r_ros.evaluation.methods import Method
@@ -48,7 +48,7 @@ MethodOption = Annotated[
 OutOption = Annotated[Path, typer.Option("--out", help="Folder for all that it writes.")]
 WeightsOption = Annotated[str, typer.Option(help=WEIGHTS_HELP)]
 DeviceOption = Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, ...")]
-PrecisionOption = Annotated[str, typer.Option(help="`auto`, `fp32`, `bf16`, `fp16`.")]
+PrecisionOption = Annotated[str, typer.Option(help=PRECISION_HELP)]
 
 
 class Align(str, Enum):

@@ -13,7 +13,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from geloc3r_ros.commands.console import UNTRAINED, WEIGHTS_HELP, out, read_intrinsics
+from geloc3r_ros.commands.console import (
+    PRECISION_HELP,
+    UNTRAINED,
+    WEIGHTS_HELP,
+    out,
+    read_intrinsics,
+)
 
 if TYPE_CHECKING:
     from geloc3r_ros.geometry import Array
@@ -36,7 +42,7 @@ def pose(
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, ...")] = "auto",
-    precision: Annotated[str, typer.Option(help="`auto`, `fp32`, `bf16`, `fp16`.")] = "auto",
+    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: radians, T_1_2.")] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Write a picture: images and cameras (png, pdf, svg).")

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from geloc3r_ros.commands.console import UNTRAINED, WEIGHTS_HELP, out, read_intrinsics
+from geloc3r_ros.commands.console import (
+    PRECISION_HELP,
+    UNTRAINED,
+    WEIGHTS_HELP,
+    out,
+    read_intrinsics,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +51,7 @@ def stream(
     ] = None,
     weights: Annotated[str, typer.Option(help=WEIGHTS_HELP)] = "tiny",
     device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, ...")] = "auto",
-    precision: Annotated[str, typer.Option(help="`auto`, `fp32`, `bf16`, `fp16`.")] = "auto",
+    precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "auto",
     backend: Annotated[str, typer.Option(help="What runs the network.")] = "torch",
 ) -> None:
     """Estimate the pose of each frame of a moving camera in the frame before.

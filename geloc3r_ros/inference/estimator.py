@@ -82,7 +82,8 @@ class RelativePoseEstimator:
         Args:
             weights: a variant that ships (``tiny``), a fetched hub name, or a file.
             device: ``auto`` (the GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
-            precision: ``auto`` (fast and safe on the device), ``fp32``, ``bf16`` or ``fp16``.
+            precision: ``auto`` (fast and safe on the device), ``fp32``, ``bf16``, ``fp16``, or
+                ``int8`` (wide networks on a CPU).
             backend: what runs the network, a key of ``BACKENDS``.
             resampling: ``lanczos``, exact, or ``area``: three times as fast, but it moves the
                 pose; by how much on your weights, test/benchmark/benchmark_estimator.py tells.
@@ -110,7 +111,7 @@ class RelativePoseEstimator:
 
     @property
     def precision(self) -> str:
-        """The precision in use: ``fp32``, ``bf16`` or ``fp16``."""
+        """The precision in use: ``fp32``, ``bf16``, ``fp16`` or ``int8``."""
         return self.backend.precision
 
     def estimate(

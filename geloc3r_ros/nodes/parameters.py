@@ -91,8 +91,9 @@ class Settings:
     )
     precision: str = _parameter(
         "auto",
-        "Arithmetic of the network; `auto` takes what is fastest on the device.",
-        choices=("auto", "fp32", "bf16", "fp16"),
+        "Arithmetic of the network; `auto` takes what is fastest and safe on the device, never "
+        "`int8`, which is for wide networks on a CPU.",
+        choices=("auto", "fp32", "bf16", "fp16", "int8"),
     )
     backend: str = _parameter("torch", "What runs the network.", choices=("torch",))
     rectify: bool = _parameter(

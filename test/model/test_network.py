@@ -2,23 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Parity with the public reference, then what the network promises beyond it."""
 
-import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 import torch
 
+from geloc3r_ros.bench import plain
 from geloc3r_ros.errors import ImageError
 from geloc3r_ros.model import GeLoc3r, ModelConfig
 
 DATA = Path(__file__).parents[1] / "data"
 SHAPES = ("landscape", "square", "portrait")
 TOLERANCE = {"rtol": 0, "atol": 1e-5}
-
-spec = importlib.util.spec_from_file_location("oracle", Path(__file__).with_name("oracle.py"))
-oracle = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(oracle)
 
 
 @pytest.fixture
@@ -43,7 +39,7 @@ def test_parity_with_the_public_reference(model, reference, shape):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_plain_oracle_agrees_with_the_public_reference(config, weights, reference, shape):
-    T_2_1, T_1_2 = oracle.poses(
+    T_2_1, T_1_2 = plain.poses(
         config, weights, reference[f"{shape}.image1"], reference[f"{shape}.image2"]
     )
     torch.testing.assert_close(T_2_1, reference[f"{shape}.pose1to2"], **TOLERANCE)
@@ -54,7 +50,7 @@ def test_views_of_different_shapes_agree_with_the_plain_oracle(model, config, we
     torch.manual_seed(0)
     wide, tall = torch.rand(2, 3, 20, 32) * 2 - 1, torch.rand(2, 3, 32, 24) * 2 - 1
     for T, expected in zip(
-        model(wide, tall), oracle.poses(config, weights, wide, tall), strict=True
+        model(wide, tall), plain.poses(config, weights, wide, tall), strict=True
     ):
         torch.testing.assert_close(T, expected, **TOLERANCE)
 

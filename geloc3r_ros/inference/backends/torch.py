@@ -15,12 +15,14 @@ import torch
 
 from geloc3r_ros.errors import ConfigError, DeviceError
 from geloc3r_ros.geometry import Array
+from geloc3r_ros.inference.backends.int8 import use_int8
 from geloc3r_ros.inference.images import Image
 from geloc3r_ros.model import EncodedView, load_weights
 
 __all__ = ["TorchBackend"]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+INT8 = "int8"
 
 log = logging.getLogger(__name__)
 
@@ -31,25 +33,35 @@ class TorchBackend:
     Args:
         weights: a name or path that :func:`geloc3r_ros.model.load_weights` takes.
         device: ``auto`` (the GPU where there is one), ``cpu``, ``cuda``, ``cuda:1``, ...
-        precision: ``auto``, ``fp32``, ``bf16`` or ``fp16``.
+        precision: ``auto``, ``fp32``, ``bf16``, ``fp16``, or ``int8``: the products of wide layers
+            in int8 and the rest as in ``auto``, on a CPU alone.
 
     Raises:
         DeviceError: if the device does not exist.
-        ConfigError: if the precision is unknown.
+        ConfigError: if the precision is unknown, or int8 where it cannot be.
         WeightsError: if the weights cannot be loaded.
     """
 
     def __init__(self, weights: str, device: str = "auto", precision: str = "auto") -> None:
         self._device = _select_device(device)
-        if precision not in ("auto", *DTYPES):
-            raise ConfigError(f"precision '{precision}' is not one of auto, {', '.join(DTYPES)}")
-        if precision == "auto":
-            precision = _best_precision(self._device)
-        self.device, self.precision = str(self._device), precision
+        precisions = (*DTYPES, INT8)
+        if precision not in ("auto", *precisions):
+            raise ConfigError(
+                f"precision '{precision}' is not one of auto, {', '.join(precisions)}"
+            )
+        if precision == INT8 and self._device.type != "cpu":
+            raise ConfigError(f"precision int8 is for a CPU; on {self._device} take auto")
+        best = _best_precision(self._device)
+        self.device = str(self._device)
+        self.precision = best if precision == "auto" else precision
+        dtype = DTYPES[best if precision == INT8 else self.precision]
         with self._memory_errors_explained():
             self.network, self.info = load_weights(
-                weights, dtype=DTYPES[precision], device=self._device
+                weights, dtype=torch.float32 if precision == INT8 else dtype, device=self._device
             )
+        if precision == INT8:
+            use_int8(self.network)
+            self.network.to(dtype)
         self.network.eval().requires_grad_(False)
 
     @torch.inference_mode()
