@@ -54,7 +54,7 @@ def measure(case: Case, started: float, tell: Callable[[], None]) -> Measurement
     import torch
 
     start_up.mark("torch")
-    from geloc3r_ros.bench import machine, runs
+    from geloc3r_ros.bench import runs
 
     start_up.mark("package")
     run_kind = runs.PlainRuns if case.backend == PLAIN else runs.EstimatorRuns
@@ -68,7 +68,10 @@ def measure(case: Case, started: float, tell: Callable[[], None]) -> Measurement
     for k in range(1, case.runs + 1):
         results.append(timed.run(pictures[k % len(pictures)]))
         tell()
+    from geloc3r_ros.bench import machine
+
     device, precision = timed.device, timed.precision
+    of_torch = device.replace("tensorrt", "cuda")
     return Measurement(
         case=case,
         device=device,
@@ -82,8 +85,8 @@ def measure(case: Case, started: float, tell: Callable[[], None]) -> Measurement
         peak=1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
         device_peak=0 if device == "cpu" else torch.cuda.max_memory_allocated(),
         arithmetic=machine.arithmetic(timed.config, case.size, timed.new_views),
-        rate=machine.product_rate(precision, device),
-        bandwidth=machine.copy_bandwidth(device),
+        rate=machine.product_rate(precision, of_torch),
+        bandwidth=machine.copy_bandwidth(of_torch),
         weight_bytes=timed.weight_bytes,
     )
 
