@@ -190,14 +190,17 @@ def calibrate(
     about = dataclasses.replace(about, calibration=calibration)
     save_weights(target, network, about, getattr(torch, about.dtype))
     if plot is not None:
-        plot.write_text(plot_calibration(levels), encoding="utf-8")
+        drawing = plot_calibration(levels, calibration["coverage"])
+        plot.write_text(drawing, encoding="utf-8")
     table = Table(title="share of errors inside the region", box=SIMPLE_HEAD)
     for name in ("", "bias (°)", "slope", *calibration["coverage"]["rotation"]):
         table.add_column(name, justify="right" if name else "left")
-    for part, shares in calibration["coverage"].items():
-        line = calibration[part]
-        numbers = [f"{math.degrees(line['bias']):.2f}", f"{line['slope']:.2f}"]
-        table.add_row(part, *numbers, *(f"{share:.3f}" for share in shares.values()))
+    for kind, title in (("coverage", "radii"), ("coverage_of_covariance", "covariance")):
+        for part, shares in calibration[kind].items():
+            line = calibration[part]
+            numbers = [f"{math.degrees(line['bias']):.2f}", f"{line['slope']:.2f}"]
+            cells = [*numbers, *(f"{share:.3f}" for share in shares.values())]
+            table.add_row(f"{part}, {title}", *cells)
     out.print(table)
     out.print(f"{target}: fitted to {calibration['pairs_fitted']} pairs, checked on others")
 

@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """From held-out pairs to the uncertainty that weights state, and how true it is.
 
-The node publishes a covariance, so what is fitted is its sigma: a line over the cycle error. As
-errors have longer tails than a Gaussian, no sigma is right at every level; the line is the one
-whose regions of 50, 90 and 99 % hold shares nearest to these, over all and in each part of the
-range of cycle errors. Coverage is told of places that the line was not fitted to.
+Sigma is a line over the cycle error, fitted by the likelihood of a law with long tails (Student's
+t), as errors have them, and scaled so that the Gaussian region of 90 % holds 90 %: the covariance
+that the node publishes is right where gates are set. No Gaussian is right at every level then, so
+beside the line stand the radii, in sigmas, that hold each of ``LEVELS``. Coverage is told of
+places that nothing was fitted to.
 """
 
 from __future__ import annotations
@@ -27,11 +28,13 @@ from geloc3r_ros.inference.images import read_image
 __all__ = ["Line", "Spread", "calibrate", "coverage", "fit_line", "nominal_levels", "observe"]
 
 LEVELS = (0.5, 0.9, 0.99)
+MATCHED = 0.9
+"""Level at which the covariance is right."""
 RADII = {"rotation": (1.5382, 2.5003, 3.3682), "translation": (1.1774, 2.1460, 3.0349)}
-"""Error over sigma within which a Gaussian of 3 and of 2 dimensions has these shares: roots of
-the chi-square quantiles."""
-PARTS = 4
-"""Equal parts of the pairs, by cycle error, in which coverage is to be right."""
+"""Error over sigma within which a Gaussian has these shares: roots of chi-square quantiles."""
+DIMENSIONS = {"rotation": 3, "translation": 2}
+FREEDOM = 3.0
+"""Of Student's t; few, so that the worst pairs do not decide."""
 FEWEST = 200
 """A line needs at least so many pairs."""
 LARGEST = np.pi
@@ -84,7 +87,7 @@ def calibrate(
 
     Returns:
         What a weights file carries as ``calibration``; and for both parts the least level (M,)
-        whose region holds each error of the other half.
+        whose Gaussian region holds each error of the other half.
 
     Raises:
         ConfigError: if there are too few pairs.
@@ -92,18 +95,18 @@ def calibrate(
     cycle, error = np.array(observed).transpose(1, 2, 0)
     to_fit = split(pairs)
     stated: dict[str, Any] = {}
-    levels = {}
-    shares = {}
-    for i, part in enumerate(RADII):
+    regions, gaussian, levels = {}, {}, {}
+    for i, part in enumerate(DIMENSIONS):
         whole = Spread(cycle[i], error[i])
-        line = fit_line(part, whole.of(to_fit))
-        stated[part] = {"bias": line.bias, "slope": line.slope}
-        shares[part] = {
-            str(level): share for level, share in coverage(part, line, whole.of(~to_fit)).items()
-        }
-        levels[part] = nominal_levels(part, line, whole.of(~to_fit))
+        fitted, checked = whole.of(to_fit), whole.of(~to_fit)
+        line = fit_line(part, fitted)
+        radii = np.quantile(fitted.error / line(fitted.cycle), LEVELS)
+        stated[part] = {"bias": line.bias, "slope": line.slope, "radii": _by_level(radii)}
+        regions[part] = coverage(line, checked, radii)
+        gaussian[part] = coverage(line, checked, RADII[part])
+        levels[part] = nominal_levels(part, line, checked)
     counts = {"pairs_fitted": int(to_fit.sum()), "pairs_checked": int((~to_fit).sum())}
-    return {**stated, "coverage": shares, **counts}, levels
+    return {**stated, "coverage": regions, "coverage_of_covariance": gaussian, **counts}, levels
 
 
 def split(pairs: list[ImagePair]) -> npt.NDArray[np.bool_]:
@@ -114,7 +117,7 @@ def split(pairs: list[ImagePair]) -> npt.NDArray[np.bool_]:
 
 
 def fit_line(part: str, spread: Spread) -> Line:
-    """The line whose regions hold what they should.
+    """The most likely line, scaled to be right at the level ``MATCHED``.
 
     Args:
         part: ``rotation`` or ``translation``.
@@ -126,29 +129,20 @@ def fit_line(part: str, spread: Spread) -> Line:
     count = len(spread.cycle)
     if count < FEWEST:
         raise ConfigError(f"{count} pairs are too few for a calibration; give {FEWEST} or more")
-    order = np.argsort(spread.cycle, kind="stable")
-    cycle, error = spread.cycle[order], spread.error[order]
-    scale = float(np.median(error)) / RADII[part][0]
-    best, least = Line(scale, 0.0), np.inf
-    for width in (1.0, 0.15, 0.03):  # coarse to fine, around the best so far
-        biases = max(best.bias, scale / 50) * np.exp(width * np.linspace(-3, 3, 25))
-        slopes = max(best.slope, 0.5) * np.exp(width * np.linspace(-3, 3, 25))
-        if width == 1.0:
-            slopes = np.append(slopes, 0.0)
-        for bias in biases:
-            for slope in slopes:
-                line = Line(float(bias), float(slope))
-                cost = _cost(RADII[part], error / line(cycle))
-                if cost < least:
-                    best, least = line, cost
-    return best
+    best = Line(float(np.median(spread.error)), 0.5)
+    for width in (3.0, 0.5, 0.1):  # coarse to fine, around the best so far
+        factors = np.exp(width * np.linspace(-1, 1, 21))
+        lines = [Line(best.bias * b, best.slope * s) for b in factors for s in factors]
+        best = min(lines, key=lambda line: _unlikelihood(DIMENSIONS[part], line, spread))
+    radius = RADII[part][LEVELS.index(MATCHED)]
+    scale = float(np.quantile(spread.error / (best.bias + best.slope * spread.cycle), MATCHED))
+    return Line(best.bias * scale / radius, best.slope * scale / radius)
 
 
-def coverage(part: str, line: Line, spread: Spread) -> dict[float, float]:
-    """Level to the share of pairs whose error lies in the region of that level."""
+def coverage(line: Line, spread: Spread, radii: npt.ArrayLike) -> dict[str, float]:
+    """Level to the share of pairs whose error lies within the radius, in sigmas, of that level."""
     ratio = spread.error / line(spread.cycle)
-    shares = [float((ratio <= radius).mean()) for radius in RADII[part]]
-    return dict(zip(LEVELS, shares, strict=True))
+    return _by_level(np.mean(ratio[:, None] <= np.asarray(radii), axis=0))
 
 
 def nominal_levels(part: str, line: Line, spread: Spread) -> Array:
@@ -161,12 +155,13 @@ def nominal_levels(part: str, line: Line, spread: Spread) -> Array:
     return np.asarray(erf - math.sqrt(2 / math.pi) * ratio * tail)
 
 
-def _cost(radii: tuple[float, ...], ratio: Array) -> float:
-    """How far coverage is off, over all and in each part; ratios in the order of cycle errors."""
-    wanted = np.array(LEVELS)
+def _unlikelihood(dimensions: int, line: Line, spread: Spread) -> float:
+    """Mean negative logarithm of the likelihood, but for a constant."""
+    sigma = line(spread.cycle)
+    square = np.square(spread.error / sigma)
+    tail = (FREEDOM + dimensions) / 2 * np.log1p(square / FREEDOM)
+    return float(np.mean(dimensions * np.log(sigma) + tail))
 
-    def off(ratios: Array) -> float:
-        shares = np.searchsorted(np.sort(ratios), radii, side="right") / len(ratios)
-        return float(np.square(shares - wanted).sum())
 
-    return off(ratio) + 0.1 * sum(map(off, np.array_split(ratio, PARTS))) / PARTS
+def _by_level(values: Array) -> dict[str, float]:
+    return {str(level): float(value) for level, value in zip(LEVELS, values, strict=True)}

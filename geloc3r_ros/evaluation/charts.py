@@ -60,21 +60,29 @@ def plot_errors(e: Errors, seconds: Array | None) -> str:
     return _svg(figure)
 
 
-def plot_calibration(levels: Mapping[str, Array]) -> str:
+def plot_calibration(levels: Mapping[str, Array], regions: Mapping[str, Mapping]) -> str:
     """Share of errors inside the region of each level, for rotation and translation.
 
     Args:
-        levels: what is uncertain to the least level (N,) whose region holds each error.
+        levels: what is uncertain to the least level (N,) whose Gaussian region holds each error.
+        regions: the same to the share in the regions of the calibration, by level.
     """
-    figure, axes = _axes(3.6, 3.4)
+    figure, axes = _axes(3.8, 3.6)
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
     for (name, values), colour, style in zip(levels.items(), COLOURS, STYLES, strict=False):
         observed = np.arange(1, len(values) + 1) / len(values)
-        axes.plot(np.sort(values), observed, color=colour, linestyle=style, label=name)
+        axes.plot(
+            np.sort(values), observed, color=colour, linestyle=style, label=f"{name}, covariance"
+        )
+        axes.plot(
+            [float(level) for level in regions[name]], list(regions[name].values()), "o",
+            color=colour, markersize=5, label=f"{name}, calibrated radii",
+        )  # fmt: skip
     axes.set(
-        xlim=(0, 1), ylim=(0, 1), xlabel="level of the region", ylabel="share of errors inside",
+        xlim=(0, 1.02), ylim=(0, 1.02), xlabel="level of the region",
+        ylabel="share of errors inside",
     )  # fmt: skip
-    axes.legend(loc="best", frameon=False)
+    axes.legend(loc="best", frameon=False, fontsize="small")
     return _svg(figure)
 
 

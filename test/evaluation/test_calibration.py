@@ -7,6 +7,7 @@ import pytest
 
 from geloc3r_ros.errors import ConfigError
 from geloc3r_ros.evaluation.calibration import (
+    RADII,
     Line,
     Spread,
     calibrate,
@@ -39,9 +40,9 @@ def test_the_line_is_found(part):
 
 @pytest.mark.parametrize("part", DIMENSIONS)
 def test_coverage_of_the_true_line_is_nominal(part):
-    shares = coverage(part, LINE, drawn(part, 40_000, 1))
+    shares = coverage(LINE, drawn(part, 40_000, 1), RADII[part])
     for level, share in shares.items():
-        assert share == pytest.approx(level, abs=0.01)
+        assert share == pytest.approx(float(level), abs=0.01)
 
 
 @pytest.mark.parametrize("part", DIMENSIONS)
@@ -51,10 +52,12 @@ def test_levels_are_evenly_spread_where_sigmas_are_right(part):
 
 
 @pytest.mark.parametrize("part", DIMENSIONS)
-def test_long_tails_stay_within_five_points(part):
+def test_with_long_tails_the_covariance_is_right_at_ninety_per_cent(part):
     line = fit_line(part, drawn(part, 4000, 3, tails=True))
-    for level, share in coverage(part, line, drawn(part, 20_000, 4, tails=True)).items():
-        assert share == pytest.approx(level, abs=0.05)
+    shares = coverage(line, drawn(part, 20_000, 4, tails=True), RADII[part])
+    assert shares["0.9"] == pytest.approx(0.9, abs=0.02)
+    assert shares["0.5"] > 0.52
+    assert shares["0.99"] < 0.985
 
 
 def test_sigmas_end_at_half_a_turn():
@@ -71,17 +74,19 @@ def test_half_of_the_places_are_fitted_and_the_others_checked():
     pairs = [
         ImagePair(name=name, images=(), K=None, T_a_b=np.eye(4), overlap=0.5) for name in names
     ]
-    parts = [drawn(part, len(pairs), 5) for part in DIMENSIONS]
+    parts = [drawn(part, len(pairs), 5, tails=True) for part in DIMENSIONS]
     observed = [
         (np.array([p.cycle[i] for p in parts]), np.array([p.error[i] for p in parts]))
         for i in range(len(pairs))
     ]
     stated, levels = calibrate(pairs, observed)
     assert (stated["pairs_fitted"], stated["pairs_checked"]) == (151 * 4, 150 * 4)
-    checked = [i for i, name in enumerate(names) if int(name.split("/")[0]) % 2]
     for part, spread in zip(DIMENSIONS, parts, strict=True):
-        line = Line(**stated[part])
-        assert stated["coverage"][part]["0.9"] == pytest.approx(
-            coverage(part, line, Spread(spread.cycle[checked], spread.error[checked]))[0.9]
-        )
+        checked = [i for i, name in enumerate(names) if int(name.split("/")[0]) % 2]
+        others = Spread(spread.cycle[checked], spread.error[checked])
+        line = Line(stated[part]["bias"], stated[part]["slope"])
+        radii = list(stated[part]["radii"].values())
+        assert stated["coverage"][part] == coverage(line, others, radii)
+        for level, share in stated["coverage"][part].items():
+            assert share == pytest.approx(float(level), abs=0.05)
         assert len(levels[part]) == len(checked)
