@@ -5,6 +5,8 @@
 A name is ``owner/repository``, or ``owner/repository@revision`` with a commit or a tag. The
 authors of ReLoc3R tag no release of their weights: without a revision the first fetch takes the
 tip of ``main`` and records its commit in the cache, and until the next fetch every run reads that.
+
+The hub's library is imported when it is needed: weights that ship should not wait for it.
 """
 
 from __future__ import annotations
@@ -13,9 +15,6 @@ import hashlib
 import re
 from pathlib import Path
 from typing import NamedTuple
-
-import huggingface_hub
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from geloc3r_ros.errors import WeightsError
 from geloc3r_ros.model.config import ModelConfig
@@ -58,6 +57,9 @@ def fetch(name: str) -> Path:
         WeightsError: if the name is none, the hub cannot be reached or has no such repository,
             file or revision, or what arrived is not what the hub says it has.
     """
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
     if not is_hub_name(name):
         raise WeightsError(f"{name!r} is not owner/repository or owner/repository@revision")
     try:
@@ -80,6 +82,9 @@ def cached(name: str) -> Path:
     Raises:
         WeightsError: if it was not fetched.
     """
+    import huggingface_hub
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
     try:
         return Path(
             huggingface_hub.hf_hub_download(
