@@ -23,6 +23,7 @@ RUN = [
     "typer>=0.12",
 ]
 TRAINING = ["accelerate>=1.0", "h5py>=3.6", "numba>=0.60", "tensorboard>=2.14"]
+ONNX = ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.5.4"]
 TEST = [
     "evo>=1.30",  # GPL-3: a test compares APE and RPE with it, nothing else imports it
     "hypothesis>=6",
@@ -56,7 +57,8 @@ setup(
         "training": TRAINING,
         "baselines": ["poselib>=2.0.4"],  # for `geloc3r eval --method sift+poselib`
         "fuzz": ["atheris>=2.3"],  # for test/fuzz/atheris_fuzz.py
-        "test": [*TRAINING, *TEST],
+        "onnx": ONNX,  # `geloc3r export`; the backend needs onnxruntime or onnxruntime-gpu alone
+        "test": [*TRAINING, *ONNX, *TEST],
     },
     entry_points={
         "console_scripts": [

@@ -11,9 +11,11 @@ import typer
 
 from geloc3r_ros import __version__
 from geloc3r_ros.commands.bench import bench
+from geloc3r_ros.commands.check import check
 from geloc3r_ros.commands.console import application, run_application
 from geloc3r_ros.commands.demo import demo
 from geloc3r_ros.commands.eval import evaluation
+from geloc3r_ros.commands.export import export
 from geloc3r_ros.commands.pose import pose
 from geloc3r_ros.commands.record import record
 from geloc3r_ros.commands.replay import replay
@@ -23,7 +25,7 @@ from geloc3r_ros.commands.weights import convert, fetch, info
 __all__ = ["app", "main"]
 
 app = application("Relative camera pose from two images, for ROS 2.")
-for command in (pose, stream, replay, record, demo, bench, info, convert, fetch):
+for command in (pose, stream, replay, record, demo, bench, info, convert, fetch, export, check):
     app.command()(command)
 app.add_typer(evaluation, name="eval")
 

@@ -120,7 +120,7 @@ def test_info_tells_what_the_file_says(weights):
     for fact in (
         "mine",
         "tiny",
-        "5.8 million",
+        "4.4 million",
         "256 pixels",
         "CC0-1.0",
         "float16",
@@ -204,6 +204,8 @@ def test_help_does_not_wait_for_torch(tmp_path):
         assert process.stdout.endswith("False\n")
 
 
-@pytest.mark.parametrize("command", ["pose", "stream", "replay", "info", "convert", "fetch"])
+@pytest.mark.parametrize(
+    "command", ["pose", "stream", "replay", "info", "convert", "fetch", "export", "check"]
+)
 def test_help_teaches_by_example(command):
     assert f"geloc3r {command} " in run(command, "--help")

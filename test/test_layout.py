@@ -20,14 +20,16 @@ BASE = {"errors", "geometry"}
 ALLOWED = {
     "errors": set(),
     "geometry": set(),
+    "environment": {"errors"},
     "model": BASE,
-    "inference": BASE | {"model"},
+    "inference": BASE | {"environment", "model", "__version__"},
     "evaluation": BASE | {"inference", "model", "__version__"},
     "demo": BASE | {"inference", "evaluation"},
     "bench": BASE | {"inference", "model"},
     "stream": BASE | {"inference", "evaluation"},
-    "nodes": BASE | {"inference", "evaluation", "demo", "msg"},
-    "commands": BASE | {"model", "inference", "evaluation", "demo", "stream", "bench", "nodes"},
+    "nodes": BASE | {"environment", "inference", "evaluation", "demo", "msg"},
+    "commands": BASE
+    | {"environment", "model", "inference", "evaluation", "demo", "stream", "bench", "nodes"},
     "cli": BASE | {"commands", "__version__"},
 }
 ROS = ("rclpy", "rcl_interfaces", "tf2_", "message_filters", "cv_bridge", "ament_", "launch")

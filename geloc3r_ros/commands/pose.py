@@ -43,6 +43,7 @@ def pose(
     ] = None,
     device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, ...")] = "auto",
     precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "auto",
+    backend: Annotated[str, typer.Option(help="`torch`, or `onnx` for an export.")] = "torch",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON: radians, T_1_2.")] = False,
     plot: Annotated[
         Path | None, typer.Option(help="Write a picture: images and cameras (png, pdf, svg).")
@@ -67,7 +68,9 @@ def pose(
         raise typer.BadParameter(f"--intrinsics is given {len(Ks)} times for two images")
     K_a, K_b = (Ks[0], Ks[-1]) if Ks else (None, None)
     rgb_a, rgb_b = read_image(image_a), read_image(image_b)
-    estimator = RelativePoseEstimator.load(weights, device=device, precision=precision)
+    estimator = RelativePoseEstimator.load(
+        weights, device=device, precision=precision, backend=backend
+    )
     estimate = estimator.estimate(rgb_a, rgb_b, K_a, K_b)
     if as_json:
         print(json.dumps(_pose_as_json(estimate, estimator), indent=2))

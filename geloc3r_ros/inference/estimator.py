@@ -230,7 +230,13 @@ class RelativePoseEstimator:
         ]
 
     def warm_up(self, shapes: Sequence[tuple[int, int]] = ((480, 640), (480, 640))) -> None:
-        """Run once on black images of these (height, width), so that the first set is not slow."""
+        """Run once on black images, so that the first set is not slow.
+
+        Args:
+            shapes: Their (height, width); a backend made for some sizes takes those instead.
+        """
+        if self.backend.sizes:
+            shapes = [(height, width) for width, height in self.backend.sizes] * 2
         self.estimate_set([np.zeros((*shape, 3), np.uint8) for shape in shapes])
         self.clear_cache()
 

@@ -18,6 +18,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_srvs.srv import SetBool, Trigger
 
+from geloc3r_ros.environment import Environment, problems
 from geloc3r_ros.errors import GeLoc3rError
 from geloc3r_ros.inference.messages import decoder_name
 from geloc3r_ros.nodes.diagnosis import NodeState, diagnose
@@ -152,6 +153,9 @@ class GeLoc3rNode(LifecycleNode):
         self._statistics.reset()
         self._parameter_server.check()
         settings = self._parameter_server.settings
+        environment = Environment.here()
+        for problem in problems(environment):
+            self.get_logger().warning(f"{environment.executable}: {problem}")
         from geloc3r_ros.inference import RelativePoseEstimator
 
         self._estimator = RelativePoseEstimator.load(

@@ -87,7 +87,9 @@ class Settings:
         "tiny", "Weights: a shipped variant, a fetched hub name, or a path to a file."
     )
     device: str = _parameter(
-        "auto", "`auto`, `cpu`, `cuda` or `cuda:N`; `auto` falls back to the CPU and says so."
+        "auto",
+        "`auto`, `cpu`, `cuda` or `cuda:N`; `auto` falls back to the CPU and says so. "
+        "Backend `onnx` also knows `tensorrt` and `tensorrt:N`.",
     )
     precision: str = _parameter(
         "auto",
@@ -95,7 +97,11 @@ class Settings:
         "`int8`, which is for wide networks on a CPU.",
         choices=("auto", "fp32", "bf16", "fp16", "int8"),
     )
-    backend: str = _parameter("torch", "What runs the network.", choices=("torch",))
+    backend: str = _parameter(
+        "torch",
+        "What runs the network; for `onnx`, `weights` is the folder that `geloc3r export` made.",
+        choices=("torch", "onnx"),
+    )
     rectify: bool = _parameter(
         False, "Undistort the images with the distortion of camera_info first."
     )

@@ -222,7 +222,7 @@ def test_auto_takes_what_there_is():
         ({"device": "meta"}, DeviceError, "'meta' is not auto, cpu, cuda or cuda:N"),
         ({"device": "gpu"}, DeviceError, "'gpu' is not auto, cpu, cuda or cuda:N"),
         ({"precision": "int4"}, ConfigError, "'int4' is not one of auto, fp32, bf16, fp16"),
-        ({"backend": "tflite"}, ConfigError, "'tflite' is not one of torch"),
+        ({"backend": "tflite"}, ConfigError, "'tflite' is not one of torch, onnx"),
         ({"resampling": "nearest"}, ConfigError, "'nearest' is not one of area, lanczos"),
     ],
 )

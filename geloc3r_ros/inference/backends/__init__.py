@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from geloc3r_ros.errors import ConfigError
+from geloc3r_ros.errors import ConfigError, WeightsError
 from geloc3r_ros.geometry import Array
+from geloc3r_ros.inference.backends.onnx import OnnxBackend
 from geloc3r_ros.inference.backends.torch import TorchBackend
+from geloc3r_ros.inference.exported import DESCRIPTION, Size
 from geloc3r_ros.inference.images import Image
 from geloc3r_ros.model import WeightsInfo
 
@@ -25,6 +28,8 @@ class Backend(Protocol):
     info: WeightsInfo
     device: str
     precision: str
+    sizes: tuple[Size, ...]
+    """Sizes of network images that it was made for; empty where it takes any."""
 
     def __init__(self, weights: str, device: str, precision: str) -> None: ...
 
@@ -43,7 +48,7 @@ class Backend(Protocol):
         """
 
 
-BACKENDS: dict[str, type[Backend]] = {"torch": TorchBackend}
+BACKENDS: dict[str, type[Backend]] = {"torch": TorchBackend, "onnx": OnnxBackend}
 
 
 def load_backend(name: str, weights: str, device: str, precision: str) -> Backend:
@@ -51,7 +56,10 @@ def load_backend(name: str, weights: str, device: str, precision: str) -> Backen
 
     Raises:
         ConfigError: if there is no such backend.
+        WeightsError: if the weights are an export, and the backend is not for one.
     """
     if name not in BACKENDS:
         raise ConfigError(f"backend '{name}' is not one of {', '.join(BACKENDS)}")
+    if name != "onnx" and os.path.isfile(os.path.join(weights, DESCRIPTION)):
+        raise WeightsError(f"{weights} is an exported network: take backend onnx, not {name}")
     return BACKENDS[name](weights, device, precision)

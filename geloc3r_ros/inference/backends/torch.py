@@ -19,7 +19,7 @@ from geloc3r_ros.inference.backends.int8 import use_int8
 from geloc3r_ros.inference.images import Image
 from geloc3r_ros.model import EncodedView, load_weights
 
-__all__ = ["TorchBackend"]
+__all__ = ["TorchBackend", "places_by"]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 INT8 = "int8"
@@ -41,6 +41,8 @@ class TorchBackend:
         ConfigError: if the precision is unknown, or int8 where it cannot be.
         WeightsError: if the weights cannot be loaded.
     """
+
+    sizes: tuple[tuple[int, int], ...] = ()
 
     def __init__(self, weights: str, device: str = "auto", precision: str = "auto") -> None:
         self._device = _select_device(device)
@@ -69,7 +71,7 @@ class TorchBackend:
         """Encode network images (h, w, 3), in one batch where their shapes are equal."""
         views: dict[int, EncodedView] = {}
         with self._memory_errors_explained():
-            for places in _places_by([image.shape for image in images]).values():
+            for places in places_by([image.shape for image in images]).values():
                 batch = torch.from_numpy(np.stack([images[i] for i in places])).to(self._device)
                 batch = batch.permute(0, 3, 1, 2).float() / 127.5 - 1.0
                 focal = torch.tensor([focals[i] for i in places], device=self._device)
@@ -85,7 +87,7 @@ class TorchBackend:
         """Return the raw numbers (M, 12) of ``T_2_1`` and of ``T_1_2`` for M pairs."""
         raw_2_1, raw_1_2 = np.empty((len(others), 12)), np.empty((len(others), 12))
         with self._memory_errors_explained():
-            for places in _places_by([view.grid for view in others]).values():
+            for places in places_by([view.grid for view in others]).values():
                 sides = self.network.decode(
                     EncodedView.cat([view1] * len(places)),
                     EncodedView.cat([others[i] for i in places]),
@@ -97,12 +99,20 @@ class TorchBackend:
     def _memory_errors_explained(self) -> Iterator[None]:
         try:
             yield
-        except torch.cuda.OutOfMemoryError as error:
+        except (MemoryError, RuntimeError) as error:
+            if not _is_lack_of_memory(error):
+                raise
             torch.cuda.empty_cache()
             raise DeviceError(
                 f"{self.device} ran out of memory in precision {self.precision}: end other "
                 "programs on it, take precision fp16, smaller weights (tiny), or device cpu"
             ) from error
+
+
+def _is_lack_of_memory(error: Exception) -> bool:
+    """Whether an error means that; PyTorch has no type of its own for the host's memory."""
+    known = isinstance(error, (MemoryError, torch.cuda.OutOfMemoryError))
+    return known or "can't allocate memory" in str(error)
 
 
 def _select_device(name: str) -> torch.device:
@@ -144,7 +154,7 @@ def _best_precision(device: torch.device) -> str:
 Key = TypeVar("Key", bound=Hashable)
 
 
-def _places_by(keys: Sequence[Key]) -> dict[Key, list[int]]:
+def places_by(keys: Sequence[Key]) -> dict[Key, list[int]]:
     """Group the positions of equal keys, in order of first appearance."""
     places: dict[Key, list[int]] = {}
     for place, key in enumerate(keys):

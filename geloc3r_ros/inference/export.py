@@ -1,0 +1,251 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""The network as ONNX graphs: encoder and decoder apart, so that a view is encoded once.
+
+The encoder takes pixels as they are, the decoder returns the twelve raw numbers of each side;
+orthogonalising them stays on the host. All arithmetic is float32.
+"""
+
+from __future__ import annotations
+
+import logging
+import platform
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from geloc3r_ros import __version__
+from geloc3r_ros.environment import import_extra
+from geloc3r_ros.errors import WeightsError
+from geloc3r_ros.inference.exported import (
+    BATCH,
+    FOCAL,
+    PIXELS,
+    ExportedNetwork,
+    InputShapes,
+    Size,
+    decoder_name,
+    encoder_name,
+)
+from geloc3r_ros.inference.preprocess import frame
+from geloc3r_ros.model import EncodedView, GeLoc3r, load_weights
+
+__all__ = ["MAX_DIFFERENCE", "export_network"]
+
+OPSET = 20
+"""The first that has GELU as one operator; onnxruntime 1.17 and TensorRT 10 know it."""
+
+MAX_DIFFERENCE = 1e-4
+"""Between an output of a graph and of torch, relative where it is above 1."""
+
+SAMPLES = 4
+"""Views or pairs in the batch that is traced and compared."""
+
+
+class _Encoder(nn.Module):
+    """Pixels (B, h, w, 3) uint8 to the tensors of encoded views, but for the focal lengths.
+
+    Those the encoder hands on as they are given.
+    """
+
+    def __init__(self, network: GeLoc3r) -> None:
+        super().__init__()
+        self.network = network
+
+    def encode(self, pixels: Tensor, focal: Tensor) -> EncodedView:
+        return self.network.encode(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1.0, focal)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        tensors = _tensors(self.encode(pixels, torch.ones(pixels.shape[0])))
+        del tensors[FOCAL]
+        return tuple(tensors.values())
+
+
+class _Decoder(nn.Module):
+    """The tensors of views 1, then of views 2, to the raw numbers (B, 12) of both sides."""
+
+    def __init__(self, network: GeLoc3r, view1: EncodedView, view2: EncodedView) -> None:
+        super().__init__()
+        self.network = network
+        self.leaves, self.structure = pytree.tree_flatten((view1, view2))
+
+    def forward(self, *tensors: Tensor) -> tuple[Tensor, Tensor]:
+        following = iter(tensors)
+        leaves = [next(following) if isinstance(x, Tensor) else x for x in self.leaves]
+        return self.network.decode(*pytree.tree_unflatten(leaves, self.structure))
+
+
+def export_network(
+    weights: str, folder: Path, camera_sizes: Sequence[Size]
+) -> tuple[ExportedNetwork, float]:
+    """Write the graphs of a network for the images of some cameras, and compare them with torch.
+
+    Args:
+        weights: A name or file that :func:`geloc3r_ros.model.load_weights` takes.
+        folder: Where to; must not exist.
+        camera_sizes: Width and height of the cameras' images, in pixels.
+
+    Returns:
+        What was written, and its greatest difference to torch, see :data:`MAX_DIFFERENCE`.
+
+    Raises:
+        ConfigError: if a package for the export is missing.
+        ImageError: if images of a size cannot be used.
+        WeightsError: if the weights cannot be loaded, the folder exists or cannot be written, or
+            a graph computes something else than torch.
+    """
+    onnx, onnxscript, onnxruntime = map(import_extra, ("onnx", "onnxscript", "onnxruntime"))
+    if folder.exists():
+        raise WeightsError(f"{folder} exists: remove it, or name another folder")
+    network, info = load_weights(weights)
+    network.eval().requires_grad_(False)
+    sizes = tuple(dict.fromkeys(frame(*size, network.config).crop[2:] for size in camera_sizes))
+    made_with = {
+        "geloc3r_ros": __version__,
+        "python": platform.python_version(),
+        **{
+            module.__name__: module.__version__
+            for module in (torch, onnx, onnxscript, onnxruntime)
+        },
+    }
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as made:
+            partial = Path(made) / folder.name
+            partial.mkdir()
+            inputs, difference = _write_graphs(network, partial, sizes)
+            exported = ExportedNetwork.describe(partial, info, sizes, inputs, made_with)
+            partial.rename(folder)
+    except OSError as error:
+        raise WeightsError(f"the export {folder} cannot be written: {error}") from error
+    return exported, difference
+
+
+@torch.no_grad()
+def _write_graphs(
+    network: GeLoc3r, folder: Path, sizes: Sequence[Size]
+) -> tuple[dict[str, InputShapes], float]:
+    """Write all graphs; return the shapes of their inputs, and the greatest difference."""
+    random = torch.Generator().manual_seed(0)
+    encoder = _Encoder(network)
+    graphs: dict[str, tuple[InputShapes, float]] = {}
+    views: dict[Size, tuple[EncodedView, EncodedView]] = {}
+    # All views show the same, so that what is compared between them has clear winners.
+    shape = SAMPLES, max(height for _, height in sizes), max(width for width, _ in sizes), 3
+    scene = torch.randint(256, shape, generator=random, dtype=torch.uint8)
+    for size in sizes:
+        pixels = scene[:, : size[1], : size[0]].contiguous()
+        focal1, focal2 = size[0] * (0.5 + torch.rand(2, SAMPLES, generator=random))
+        # The run before the trace: torch keeps its rotary tables, as constants of the graph.
+        views[size] = encoder.encode(pixels, focal1), encoder.encode(pixels, focal2)
+        name = encoder_name(size)
+        outputs = [field for field in _tensors(views[size][0]) if field != FOCAL]
+        graphs[name] = _write_graph(encoder, {PIXELS: pixels}, outputs, folder / name)
+    for size1 in sizes:
+        for size2 in sizes:
+            pair = views[size1][0], views[size2][1]
+            given = {
+                f"{field}{side}": tensor
+                for side, view in enumerate(pair, start=1)
+                for field, tensor in _tensors(view).items()
+            }
+            name, decoder = decoder_name(size1, size2), _Decoder(network, *pair)
+            graphs[name] = _write_graph(decoder, given, ["raw_2_1", "raw_1_2"], folder / name)
+    inputs = {name: shapes for name, (shapes, _) in graphs.items()}
+    return inputs, max(difference for _, difference in graphs.values())
+
+
+def _write_graph(
+    module: nn.Module, given: dict[str, Tensor], outputs: list[str], path: Path
+) -> tuple[InputShapes, float]:
+    """Write one graph; return the shapes of its inputs, and its difference to torch.
+
+    Raises:
+        WeightsError: if the difference is too large.
+    """
+    arguments, batch = tuple(given.values()), {0: torch.export.Dim("batch")}
+    shapes: tuple = (batch,) * len(given)
+    if isinstance(module, _Decoder):
+        shapes = (shapes,)
+    optimizer = import_extra("onnxscript.optimizer")
+    with _quiet():
+        traced = torch.export.export(module.eval(), arguments, dynamic_shapes=shapes, strict=False)
+        program = torch.onnx.export(
+            traced,
+            input_names=list(given),
+            output_names=outputs,
+            opset_version=OPSET,
+            # Its rules take an addition of 1e-8 for one of nothing.
+            optimize=False,
+            verbose=False,
+        )
+        assert program is not None
+        optimizer.inline(program.model)
+        optimizer.fold_constants(program.model)
+        optimizer.remove_unused_nodes(program.model)
+        program.save(path)
+    session = import_extra("onnxruntime").InferenceSession(
+        path, providers=["CPUExecutionProvider"]
+    )
+    difference = _difference(session, module, given)
+    if not difference < MAX_DIFFERENCE:
+        raise WeightsError(
+            f"the graph {path.name} differs from torch by {difference:.1e}, more than "
+            f"{MAX_DIFFERENCE:.0e}: take the versions of pip_ros/constraints.txt"
+        )
+    # The first side of every input is the batch; torch gives it a name of its own.
+    return {x.name: [BATCH, *x.shape[1:]] for x in session.get_inputs()}, difference
+
+
+def _difference(session: Any, module: nn.Module, given: dict[str, Tensor]) -> float:
+    """Difference of a graph to torch: of each sample the greatest, of these the median.
+
+    Where two candidates of a match are equal but for rounding, a sample may differ by more.
+    """
+    differences = []
+    for rows in (slice(None), slice(1)):
+        part = {name: tensor[rows] for name, tensor in given.items()}
+        found = session.run(None, {name: tensor.numpy() for name, tensor in part.items()})
+        expected = [tensor.numpy() for tensor in module(*part.values())]
+        differences.append(
+            np.max(
+                [
+                    (np.abs(a - b) / np.maximum(1, np.abs(b))).reshape(len(a), -1).max(1)
+                    for a, b in zip(found, expected)
+                ],
+                axis=0,
+            )
+        )
+    return float(np.median(np.concatenate(differences)))
+
+
+def _tensors(view: EncodedView) -> dict[str, Tensor]:
+    """All tensors of encoded views by name: the fields that lead to them."""
+    leaves, _ = pytree.tree_flatten_with_path(view)
+    return {
+        pytree.keystr(keys).lstrip(".").replace(".", "_"): leaf
+        for keys, leaf in leaves
+        if isinstance(leaf, Tensor)
+    }
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what torch says on the way about packages that are of no concern."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
