@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from geloc3r_ros.evaluation import messages
 from geloc3r_ros.evaluation.bag_images import Streams, find_cameras
-from geloc3r_ros.evaluation.bags import BagReader, BagWriter
+from geloc3r_ros.evaluation.bags import BagWriter
 from geloc3r_ros.evaluation.pair_list import read_pairs
 from geloc3r_ros.evaluation.predictions import (
     FILE_NAME,
@@ -22,6 +22,7 @@ from geloc3r_ros.evaluation.predictions import (
     PredictionFile,
     read_predictions,
 )
+from geloc3r_ros.evaluation.recovery import open_bag
 from geloc3r_ros.evaluation.trajectories import read_tum
 from geloc3r_ros.geometry import is_transform
 from geloc3r_ros.inference.images import read_image
@@ -213,7 +214,7 @@ def test_a_bag(storage, data):
         (path / name).write_bytes(content)
     chosen = data.draw(st.sampled_from(sorted(files)))
     (path / chosen).write_bytes(data.draw(damaged(files[chosen])))
-    with refused_in_words(), BagReader(path) as reader:
+    with refused_in_words(), open_bag(path, scratch("recovered") / "whole.mcap")[0] as reader:
         streams = Streams(find_cameras(reader, []), slop=10**7)
         for (shot,) in streams.read(reader):
             with refused_in_words():

@@ -34,21 +34,21 @@ def name(path):
 
 
 @functools.cache
-def trees():
-    return {name(path): ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
+def texts():
+    return {name(path): path.read_text(encoding="utf-8") for path in SOURCES}
 
 
 def calls(function):
     """Every call of a function of this dotted name: file, line and keyword arguments."""
-    for file, tree in trees().items():
-        for node in ast.walk(tree):
+    for file, text in texts().items():
+        for node in ast.walk(ast.parse(text)) if function in text else ():
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(function):
                 yield file, node.lineno, {k.arg: ast.unparse(k.value) for k in node.keywords}
 
 
-def imported(tree):
+def imported(text):
     """Top-level packages that a file imports."""
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -70,15 +70,15 @@ def test_arrays_are_read_without_pickles():
 def test_who_unpickles_and_who_goes_to_the_network():
     wrong = {
         file: used
-        for file, tree in trees().items()
-        if (used := set(imported(tree)) & (NETWORK | UNPICKLERS) - ALLOWED.get(file, set()))
+        for file, text in texts().items()
+        if (used := set(imported(text)) & (NETWORK | UNPICKLERS) - ALLOWED.get(file, set()))
     }
     assert wrong == {}
 
 
 def test_downloads_are_asked_for():
     """Only `fetch` downloads; whoever else asks the hub's library takes what is on the disk."""
-    tree = ast.parse((ROOT / "geloc3r_ros/model/hub.py").read_text(encoding="utf-8"))
+    tree = ast.parse(texts()["geloc3r_ros/model/hub.py"])
     downloading = {
         function.name
         for function in tree.body
@@ -89,12 +89,8 @@ def test_downloads_are_asked_for():
         and "local_files_only" not in {k.arg for k in node.keywords}
     }
     assert downloading == {"fetch"}
-    callers = {
-        path
-        for path, text in ((name(p), p.read_text(encoding="utf-8")) for p in SOURCES)
-        if "hub.fetch(" in text
-    }
-    assert callers == {"geloc3r_ros/commands/weights.py"}
+    callers = [file for file, text in texts().items() if "hub.fetch(" in text]
+    assert callers == ["geloc3r_ros/commands/weights.py"]
 
 
 @pytest.mark.parametrize(
@@ -125,9 +121,9 @@ def test_the_linter_finds_it_in_the_package(rule, code):
 
 def test_no_security_rule_is_silenced_in_the_sources():
     silenced = [
-        f"{name(path)}: {line.strip()}"
-        for path in SOURCES
-        for line in path.read_text(encoding="utf-8").splitlines()
+        f"{file}: {line.strip()}"
+        for file, text in texts().items()
+        for line in text.splitlines()
         if "# noqa" in line and ("noqa: S" in line or "noqa:" not in line)
     ]
     assert silenced == []
