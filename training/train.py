@@ -153,6 +153,51 @@ def unpack(
     out.print(f"{folder / LAST}: stage {found.stage}, step {found.step}")
 
 
+@app.command()
+def card(
+    weights: Annotated[Path, typer.Argument(help="The file, .safetensors.")],
+    page: Annotated[Path, typer.Argument(help="Page with marks, such as docs/weights.md.")],
+    pairs: Annotated[Path, typer.Option(help="List of the test pairs.")],
+    results: Annotated[Path, typer.Option(help="What `geloc3r eval pairs` wrote about them.")],
+    native_pairs: Annotated[Path | None, typer.Option(help="List at native resolution.")] = None,
+    native_results: Annotated[Path | None, typer.Option(help="Results of that list.")] = None,
+    still_pairs: Annotated[Path | None, typer.Option(help="List without motion.")] = None,
+    still_results: Annotated[Path | None, typer.Option(help="Results of that list.")] = None,
+    textures: Annotated[
+        Path | None, typer.Option(help="LICENCES.md of the textures that were trained on.")
+    ] = None,
+) -> None:
+    """Write the numbers, tables and pictures of a model card into a page, between its marks.
+
+    Examples:
+
+        geloc3r-train card tiny.safetensors docs/weights.md --pairs test/pairs.json
+        --results results/test
+    """
+    from geloc3r_ros.model import read_info
+    from geloc3r_training import model_card as made
+
+    run = made.read_run(pairs, results)
+    info = read_info(weights)
+    parts = {
+        "recipe": made.recipe(info, weights.stat().st_size),
+        "results": made.overall_table(run),
+        "breakdown": made.breakdown_tables(run),
+        "failures": made.failures(run, page.parent / "images" / "weights_failures.jpg"),
+    }
+    if info.calibration is not None:
+        parts["calibration"] = made.calibration_table(info.calibration)
+    if native_pairs and native_results:
+        parts["native"] = made.overall_table(made.read_run(native_pairs, native_results))
+    if still_pairs and still_results:
+        parts["still"] = made.still_table(made.read_run(still_pairs, still_results))
+    if textures is not None:
+        parts["textures"] = made.texture_licences(textures)
+    text = made.fill(page.read_text(encoding="utf-8"), parts)
+    page.write_text(text, encoding="utf-8")
+    out.print(f"{page}: {', '.join(parts)}")
+
+
 def _lists(values: object) -> object:
     """Tuples as lists, which YAML has."""
     if isinstance(values, dict):
