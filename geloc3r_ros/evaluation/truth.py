@@ -79,26 +79,38 @@ def with_truth(
     source = _Source(bag, options, frame_a, frame_b)
     stamps = np.unique(predictions.stamps)
     tree = _Tree(stamps, round(options.tolerance * 1e9), round(options.gap * 1e9))
+    _learn(tree, source)
+    root = options.fixed_frame or source.root or tree.top_of(frame_a)
+    for frame in (frame_a, frame_b):
+        tree.keep(root, frame)
     trouble = ""
     try:
         for link in source.links():
             tree.add(link)
     except BagError as error:
-        if not tree.moving:
-            raise
         trouble = str(error)
-    if source.unusable:
-        trouble = (
-            f"the truth: {source.unusable} of its poses cannot be used; the first: "
-            f"{source.first_fault}"
-        )
-        if not tree.moving:
-            raise BagError(trouble)
-    root = options.fixed_frame or source.root or tree.top_of(frame_a)
     at_a, at_b = (np.searchsorted(stamps, column) for column in predictions.stamps.T)
     T_root_a, T_root_b = tree.poses(root, frame_a)[at_a], tree.poses(root, frame_b)[at_b]
     T_a_b = np.array([inverse(A) @ B for A, B in zip(T_root_a, T_root_b, strict=True)])
-    return replace(predictions, T_a_b_true=T_a_b), trouble
+    return replace(predictions, T_a_b_true=T_a_b), source.faults() or trouble
+
+
+def _learn(tree: _Tree, source: _Source) -> None:
+    """Tell a tree which links there are, so that it keeps no more poses than it needs.
+
+    Raises:
+        BagError: if there is none.
+    """
+    try:
+        for link in source.links():
+            tree.learn(link)
+            if link.stamp >= 0 and source.tells_one_link:
+                return
+    except BagError:
+        if not tree.moving:
+            raise
+    if source.unusable and not tree.moving:
+        raise BagError(source.faults())
 
 
 def check_source(bag: BagReader, source: str) -> None:
@@ -134,10 +146,21 @@ class _Source:
         # A file of poses of b alone: in a where these are two cameras, else in a world.
         self._file_frame = options.fixed_frame or (UNNAMED if frame_a == frame_b else frame_a)
         self.root = frame_a if options.source == "tf" and frame_a != frame_b else ""
-        self.unusable, self.first_fault = 0, ""
+        self.tells_one_link = options.source != "tf"
+        self.unusable, self._first_fault = 0, ""
+
+    def faults(self) -> str:
+        """How many poses could not be used when the links were last read, and why; or ""."""
+        if not self.unusable:
+            return ""
+        return (
+            f"the truth: {self.unusable} of its poses cannot be used; the first: "
+            f"{self._first_fault}"
+        )
 
     def links(self) -> Iterator[Link]:
         """Yield the links; those that hold always have stamp -1."""
+        self.unusable, self._first_fault = 0, ""
         source = self._options.source
         kind = self._topics.get(source, "")
         if TF_STATIC in self._topics:
@@ -174,7 +197,7 @@ class _Source:
             yield link
         except ValueError as error:
             self.unusable += 1
-            self.first_fault = self.first_fault or str(error)
+            self._first_fault = self._first_fault or str(error)
 
 
 class _Tree:
@@ -183,16 +206,30 @@ class _Tree:
     def __init__(self, stamps: Stamps, tolerance: int, gap: int) -> None:
         self._stamps, self._tolerance, self._gap = stamps, tolerance, gap
         self._static: dict[Ends, Array] = {}
-        self.moving: dict[Ends, PosesAt] = {}
+        self._kept: dict[Ends, PosesAt] = {}
+        self.moving: dict[Ends, None] = {}  # a set that keeps its order
+
+    def learn(self, link: Link) -> None:
+        """Take in that there is a link, and its pose where that holds always."""
+        if link.stamp < 0:
+            self._static[link.parent, link.child] = link.T_parent_child
+        else:
+            self.moving[link.parent, link.child] = None
+
+    def keep(self, root: str, frame: str) -> None:
+        """From now on keep the poses of the links that lead from root to frame.
+
+        Raises:
+            BagError: if none do.
+        """
+        for ends, _ in self._path(root, frame):
+            if ends not in self._static and ends not in self._kept:
+                self._kept[ends] = PosesAt(self._stamps, self._tolerance, self._gap)
 
     def add(self, link: Link) -> None:
-        ends = (link.parent, link.child)
-        if link.stamp < 0:
-            self._static[ends] = link.T_parent_child
-            return
-        if ends not in self.moving:
-            self.moving[ends] = PosesAt(self._stamps, self._tolerance, self._gap)
-        self.moving[ends].add(link.stamp, link.T_parent_child)
+        """Take in a pose, if it is of a link that is kept."""
+        if link.stamp >= 0 and (link.parent, link.child) in self._kept:
+            self._kept[link.parent, link.child].add(link.stamp, link.T_parent_child)
 
     def top_of(self, frame: str) -> str:
         """The root of the tree that a frame is in."""
@@ -206,12 +243,13 @@ class _Tree:
     def poses(self, root: str, frame: str) -> Array:
         """Poses of a frame in another at the stamps (N, 4, 4); NaN where a link is missing."""
         T = np.tile(np.eye(4), (len(self._stamps), 1, 1))
-        for step in self._path(root, frame):
-            T = T @ step
+        for ends, forward in self._path(root, frame):
+            step = self._static[ends] if ends in self._static else self._kept[ends].poses()
+            T = T @ (step if forward else np.linalg.inv(step))
         return T
 
-    def _path(self, root: str, frame: str) -> Iterator[Array]:
-        """Transforms that lead from root to frame, each (N, 4, 4) or (4, 4)."""
+    def _path(self, root: str, frame: str) -> list[tuple[Ends, bool]]:
+        """Links that lead from root to frame, and whether from parent to child."""
         ways: dict[str, list[tuple[Ends, bool]]] = {root: []}
         ahead = deque([root])
         edges = [*self._static, *self.moving]
@@ -228,9 +266,7 @@ class _Tree:
                 f"the truth does not lead from {root!r} to {frame!r}; it has {links}. "
                 "Name the frame it is of with --moving-frame, or record /tf_static"
             )
-        for ends, forward in ways[frame]:
-            T = self._static[ends] if ends in self._static else self.moving[ends].poses()
-            yield T if forward else np.asarray(np.linalg.inv(T), float)
+        return ways[frame]
 
 
 def _transform(transform: Any) -> Array:

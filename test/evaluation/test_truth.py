@@ -7,6 +7,7 @@ import pytest
 
 from geloc3r_ros.errors import BagError
 from geloc3r_ros.evaluation import messages
+from geloc3r_ros.evaluation import truth as truth_module
 from geloc3r_ros.evaluation.bags import LATCHED, BagReader, BagWriter
 from geloc3r_ros.evaluation.messages import STANDARD_TYPES
 from geloc3r_ros.evaluation.predictions import Prediction, Predictions
@@ -221,3 +222,21 @@ def test_a_quaternion_of_no_length_is_said(tmp_path):
         BagError, match="the truth: 4 of its poses cannot be used; the first: quaternion"
     ):
         truth(path)
+
+
+def test_links_that_lead_nowhere_take_no_memory(tmp_path, monkeypatch):
+    """Of a robot with many joints only the links between world and camera are kept."""
+    path = tmp_path / "bag"
+    with BagWriter(path) as bag:
+        bag.add_topic("/tf", "tf2_msgs/msg/TFMessage")
+        for i, stamp in enumerate(STAMPS):
+            joints = [transform(stamp, "camera", f"joint_{k}", body(k)) for k in range(20)]
+            bag.write("/tf", stamp, tf(transform(stamp, "odom", "camera", body(i)), *joints))
+    kept = []
+    make = truth_module.PosesAt.__init__
+    monkeypatch.setattr(
+        truth_module.PosesAt, "__init__", lambda self, *a: (kept.append(self), make(self, *a))[1]
+    )
+    found = truth(path, "tf", fixed_frame="odom")
+    assert found[0] == pytest.approx(inverse(body(0)) @ body(1))
+    assert len(kept) == 1
