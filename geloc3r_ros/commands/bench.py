@@ -39,7 +39,9 @@ def bench(
     precision: Annotated[
         list[str] | None, typer.Option(help="`auto` by default; `fp32`, `bf16`, `fp16`, `int8`.")
     ] = None,
-    backend: Annotated[list[str] | None, typer.Option(help="`torch` by default.")] = None,
+    backend: Annotated[
+        list[str] | None, typer.Option(help="`torch` by default; `onnx` for an export.")
+    ] = None,
     size: Annotated[
         list[str] | None, typer.Option(help="Of the camera's images; `640x480` by default.")
     ] = None,
@@ -74,6 +76,8 @@ def bench(
         geloc3r bench --weights large --precision fp32 --precision bf16 --precision int8 --runs 5
 
         geloc3r bench --precision fp32 --precision bf16 --size 640x480 --size 1280x720 --mode pair
+
+        geloc3r bench --weights exported/ --backend onnx
     """
     from geloc3r_ros.bench.cases import MODES, cases_of
 

@@ -52,7 +52,7 @@ def stream(
     weights: Annotated[str, typer.Option(help=WEIGHTS_HELP)] = "tiny",
     device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, ...")] = "auto",
     precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "auto",
-    backend: Annotated[str, typer.Option(help="What runs the network.")] = "torch",
+    backend: Annotated[str, typer.Option(help="`torch`, or `onnx` for an export.")] = "torch",
 ) -> None:
     """Estimate the pose of each frame of a moving camera in the frame before.
 
