@@ -169,7 +169,7 @@ def evaluate_bag(
 ) -> dict[str, Any]:
     """Predict what is missing, then write metrics, errors, trajectories and report.
 
-    Images are read one set at a time; besides them, memory holds some 600 bytes a pair.
+    Images are read one set at a time; besides them, memory holds about 1 kB a pair.
 
     Args:
         path: rosbag2 folder, .mcap or .db3.
