@@ -8,15 +8,17 @@ truly shows; W fine cells round a match.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from geloc3r_ros.model.matching import CELL, FINE_CELL, OUTSIDE, Matcher, reference_pixels
 from geloc3r_training.matching import TokenMatches
 
-__all__ = ["Drawn", "coarse_loss", "draw", "fine_loss"]
+__all__ = ["Drawn", "coarse_loss", "draw", "draw_lots", "fine_loss"]
 
 
 class Drawn(NamedTuple):
@@ -28,15 +30,30 @@ class Drawn(NamedTuple):
     """Column and row in the other view, between cells, (B, S, 2)."""
     counts: Tensor
     """Whether it is a true match, or only fills the row, (B, S)."""
+    lot: Tensor
+    """Two numbers from 0 to 1 for each, (B, S, 2)."""
 
 
-def draw(truth: TokenMatches, side: slice, count: int) -> Drawn:
-    """Draw cells of one side that the other view shows."""
+def draw_lots(
+    truth: TokenMatches, pair_ids: Sequence[int], step: int, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Three numbers from 0 to 1 for each cell of either side, (B, N, 3).
+
+    They depend on the pair and the step, whatever else is in the batch.
+    """
+    cells = truth.seen.shape[1]
+    numbers = [np.random.default_rng([seed, step, i]).random((2, cells, 3)) for i in pair_ids]
+    side1, side2 = torch.from_numpy(np.stack(numbers)).to(truth.place).unbind(1)
+    return side1, side2
+
+
+def draw(truth: TokenMatches, side: slice, count: int, lots: Tensor) -> Drawn:
+    """Draw cells of one side that the other view shows, by lots (B, N, 3)."""
     seen = truth.seen[side]
-    chance = torch.rand(seen.shape, device=seen.device) + seen
-    value, cells = chance.topk(min(count, seen.shape[1]))
-    place = truth.place[side].gather(1, cells[..., None].expand(-1, -1, 2))
-    return Drawn(cells, place, value > 1.0)
+    value, cells = (lots[..., 0] + seen).topk(min(count, seen.shape[1]))
+    both = cells[..., None].expand(-1, -1, 2)
+    place = truth.place[side].gather(1, both)
+    return Drawn(cells, place, value > 1.0, lots[..., 1:].gather(1, both))
 
 
 def coarse_loss(
@@ -94,7 +111,7 @@ def fine_loss(
         The loss, and the distance of the mean place to the match, pixels (B, S).
     """
     limit = drawn.place.new_tensor([2 * grid_there[1] - 1, 2 * grid_there[0] - 1])
-    near = (drawn.place + torch.rand_like(drawn.place) - 0.5).round()
+    near = (drawn.place + drawn.lot - 0.5).round()
     near = near.clamp(min=0).minimum(limit).long()
     cells = near[..., 1] * 2 * grid_there[1] + near[..., 0]
     scores, places = matcher.fine_scores(here, there, drawn.cells, cells, grid_here, grid_there)

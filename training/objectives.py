@@ -21,7 +21,7 @@ from geloc3r_ros.model.match_head import MatchPoseHead
 from geloc3r_ros.model.matching import CELL, Matcher
 from geloc3r_ros.model.pose_head import pose_from_raw
 from geloc3r_training.config import StageConfig
-from geloc3r_training.correlation import coarse_loss, draw, fine_loss
+from geloc3r_training.correlation import coarse_loss, draw, draw_lots, fine_loss
 from geloc3r_training.gcr import (
     ConsistencyStep,
     DescriptorHeads,
@@ -117,7 +117,7 @@ class Objective(nn.Module):
         T_2_1 = scale_lengths(batch.T_2_1, 1.0 / median_depth(batch.depth[:, 0]))
         steps = [
             self._pose(batch, regressed, T_2_1, step),
-            self._auxiliary(batch, regressed, T_2_1),
+            self._auxiliary(batch, regressed, T_2_1, step),
             self._further(batch, regressed, step),
         ]
         taken = [one for one in steps if one is not None]
@@ -157,7 +157,7 @@ class Objective(nn.Module):
         )
 
     def _auxiliary(
-        self, batch: PairBatch, regressed: Regressed, T_2_1: Tensor
+        self, batch: PairBatch, regressed: Regressed, T_2_1: Tensor, step: int
     ) -> ConsistencyStep | None:
         """Terms beside the pose; distances are logged in patches."""
         weights = self.config.auxiliary
@@ -184,7 +184,7 @@ class Objective(nn.Module):
         if weights.rounds:
             terms["rounds"] = weights.rounds * self._earlier_rounds(batch, regressed, T_2_1)
         if weights.correlation:
-            losses, correlation = self._correlation(batch, regressed)
+            losses, correlation = self._correlation(batch, regressed, step)
             terms |= {name: weights.correlation * loss for name, loss in losses.items()}
             tallies |= correlation
         return ConsistencyStep.of(terms, tallies) if terms else None
@@ -203,11 +203,14 @@ class Objective(nn.Module):
         ]
         return torch.stack(losses).sum()
 
-    def _correlation(self, batch: PairBatch, regressed: Regressed) -> tuple[Terms, Terms]:
+    def _correlation(
+        self, batch: PairBatch, regressed: Regressed, step: int
+    ) -> tuple[Terms, Terms]:
         """Terms and tallies of the explicit comparison, over both sides."""
         matcher = self.network.matcher
         assert isinstance(matcher, Matcher)
         truth = token_matches(batch, CELL, CELL - 1)
+        lots = draw_lots(truth, batch.ids, step, self.seed)
         views = regressed.views
         with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=self.bf16):
             described = [
@@ -218,7 +221,7 @@ class Objective(nn.Module):
         fine = [view.described.fine for view in views if view.described]
         coarse_losses, fine_losses, tallies = [], [], []
         for here, there, side in ((0, 1, slice(len(batch))), (1, 0, slice(len(batch), None))):
-            drawn = draw(truth, side, COARSE_DRAWN)
+            drawn = draw(truth, side, COARSE_DRAWN, lots[here])
             loss, distance = coarse_loss(
                 matcher, described[here], described[there], drawn, truth.grid
             )

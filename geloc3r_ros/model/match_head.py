@@ -188,7 +188,7 @@ class MatchPoseHead(nn.Module):
         nn.init.zeros_(self.token.bias)
         with torch.no_grad():
             for part in (self.first, self.later):
-                part.say.weight.mul_(0.1)
+                part.say.weight.mul_(0.01)
                 part.say.bias.zero_()
 
     def forward(

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from geloc3r_ros.model.matching import CELL, Matcher
-from geloc3r_training.correlation import Drawn, coarse_loss, draw, fine_loss
+from geloc3r_training.correlation import Drawn, coarse_loss, draw, draw_lots, fine_loss
 from geloc3r_training.matching import token_matches
 
 GRID = (6, 8)  # cells of the wall: 48 x 64 pixels
+MIDDLE = torch.full((1, 1, 2), 0.5)
 
 
 @pytest.fixture
@@ -18,10 +19,20 @@ def matcher():
     return matcher
 
 
+def drawn_of(wall, step=0):
+    truth = token_matches(wall, CELL, CELL - 1)
+    return draw(truth, slice(0, 1), 48, draw_lots(truth, wall.ids, step, 0)[0])
+
+
+def test_lots_belong_to_pair_and_step(wall):
+    cells = drawn_of(wall).cells
+    assert torch.equal(drawn_of(wall).cells, cells)
+    assert not torch.equal(drawn_of(wall, step=1).cells, cells)
+
+
 def test_the_wall_moves_two_cells(wall):
     # Half a metre at two metres and a focal length of 64 is 16 pixels to the left in view 2.
-    truth = token_matches(wall, CELL, CELL - 1)
-    drawn = draw(truth, slice(0, 1), 48)
+    drawn = drawn_of(wall)
     assert drawn.counts.sum() == 6 * 6  # two columns of eight leave the image
     cells = drawn.cells[drawn.counts]
     expected = torch.stack((cells % 8 - 2, cells // 8), -1).float()
@@ -29,7 +40,7 @@ def test_the_wall_moves_two_cells(wall):
 
 
 def test_true_matches_cost_little_and_wrong_ones_much(matcher, wall):
-    drawn = draw(token_matches(wall, CELL, CELL - 1), slice(0, 1), 48)
+    drawn = drawn_of(wall)
     here = torch.nn.functional.normalize(torch.randn(1, *GRID, 16), dim=-1)
     there = torch.nn.functional.normalize(torch.randn(1, *GRID, 16), dim=-1)
     wrong, _ = coarse_loss(matcher, here.flatten(1, 2), there.flatten(1, 2), drawn, GRID)
@@ -40,7 +51,9 @@ def test_true_matches_cost_little_and_wrong_ones_much(matcher, wall):
 
 
 def test_a_place_between_cells_is_shared_by_them(matcher):
-    drawn = Drawn(torch.tensor([[0]]), torch.tensor([[[2.5, 1.0]]]), torch.tensor([[True]]))
+    drawn = Drawn(
+        torch.tensor([[0]]), torch.tensor([[[2.5, 1.0]]]), torch.tensor([[True]]), MIDDLE
+    )
     here, there = torch.zeros(1, 48, 16), torch.zeros(1, 48, 16)
     here[..., 0] = 1.0
     there[0, 8 + 2, 0] = there[0, 8 + 3, 0] = 1.0  # both are like it
@@ -54,7 +67,7 @@ def test_the_fine_place_is_taught(matcher):
     fine1, fine2 = torch.randn(1, 12, 16, 32), torch.randn(1, 12, 16, 32)
     fine2[0, 5, 6] = fine1[0, 3, 3]
     place = torch.tensor([[[(6 * 4 + 3 - 7) / 8, (5 * 4 + 3 - 7) / 8]]])
-    drawn = Drawn(torch.tensor([[9]]), place, torch.tensor([[True]]))
+    drawn = Drawn(torch.tensor([[9]]), place, torch.tensor([[True]]), MIDDLE)
     grids = (3, 4), (3, 4)
     loss, distance = fine_loss(matcher, fine1.flatten(1, 2), fine2.flatten(1, 2), drawn, *grids)
     assert distance.item() < 0.5
@@ -65,6 +78,6 @@ def test_the_fine_place_is_taught(matcher):
 
 
 def test_what_nobody_sees_teaches_nothing(matcher):
-    drawn = Drawn(torch.zeros(1, 3).long(), torch.zeros(1, 3, 2), torch.zeros(1, 3).bool())
+    drawn = Drawn(torch.zeros(1, 3).long(), torch.zeros(1, 3, 2), torch.zeros(1, 3).bool(), MIDDLE)
     loss, _ = coarse_loss(matcher, torch.randn(1, 48, 16), torch.randn(1, 48, 16), drawn, GRID)
     assert loss == 0
