@@ -144,7 +144,6 @@ def _write_graphs(
     for size in sizes:
         pixels = scene[:, : size[1], : size[0]].contiguous()
         focal1, focal2 = size[0] * (0.5 + torch.rand(2, SAMPLES, generator=random))
-        # The run before the trace: torch keeps its rotary tables, as constants of the graph.
         views[size] = encoder.encode(pixels, focal1), encoder.encode(pixels, focal2)
         name = encoder_name(size)
         outputs = [field for field in _tensors(views[size][0]) if field != FOCAL]
@@ -176,8 +175,10 @@ def _write_graph(
     if isinstance(module, _Decoder):
         shapes = (shapes,)
     optimizer = import_extra("onnxscript.optimizer")
+    # The rotary tables are kept from the first run; while torch traces they would be no tensors.
+    module.eval()(*arguments)
     with _quiet():
-        traced = torch.export.export(module.eval(), arguments, dynamic_shapes=shapes, strict=False)
+        traced = torch.export.export(module, arguments, dynamic_shapes=shapes, strict=False)
         program = torch.onnx.export(
             traced,
             input_names=list(given),
