@@ -14,6 +14,17 @@ from geloc3r_ros.nodes.statistics import Statistics
 
 __all__ = ["NodeState", "diagnose"]
 
+# What the statistics measure of each set.
+TIMES = (
+    "latency",
+    "decoding",
+    "preprocessing",
+    "network",
+    "publishing",
+    "overhead",
+    "input age",
+)
+
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
@@ -140,7 +151,7 @@ def _sets(statistics: Statistics) -> dict[str, str]:
         "output rate": f"{statistics.rate('processed'):.1f} Hz",
         **{
             f"{name} p{percent}": seconds(name, percent)
-            for name in ("latency", "preprocessing", "network", "overhead", "input age")
+            for name in TIMES
             for percent in (50, 95, 99)
         },
         "last invalid": statistics.recall("invalid")[0],

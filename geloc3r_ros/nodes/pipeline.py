@@ -108,6 +108,7 @@ class Pipeline:
             self._forget.clear()
             self._estimator.clear_cache()
         frame_ids = self._frame_ids(images, settings)
+        started = time.monotonic()
         decode = decode_compressed if settings.image_transport == "compressed" else decode_image
         rgbs = [decode(message) for message in images.messages]
         known = [self._known(camera, rgb) for camera, rgb in zip(settings.cameras, rgbs)]
@@ -116,9 +117,11 @@ class Pipeline:
                 undistort(rgb, K.K, K.D, K.distortion_model) if K else rgb
                 for rgb, K in zip(rgbs, known)
             ]
+        self._statistics.measure("decoding", time.monotonic() - started)
         normalize = settings.intrinsics_normalize and all(known)
         Ks = [K.K for K in known if K] if normalize else None
         estimates = self._estimator.estimate_set(rgbs, Ks)
+        estimated = time.monotonic()
         for i, (camera, estimate) in enumerate(zip(settings.cameras[1:], estimates), start=1):
             place = Place(
                 images.messages[0].header.stamp,
@@ -131,6 +134,7 @@ class Pipeline:
             if i == 1 and self._debug_image.get_subscription_count():
                 picture = draw(rgbs[0], rgbs[1], report, settings.debug_image_width)
                 self._debug_image.publish(_image_message(picture, images.messages[0].header))
+        self._statistics.measure("publishing", time.monotonic() - estimated)
         self._measure(estimates[0].latency, time.monotonic() - images.matched)
 
     def _measure(self, estimation: Latency, total: float) -> None:

@@ -28,7 +28,7 @@ from geloc3r_ros.nodes import transport
 from geloc3r_ros.nodes.processes import executable
 
 HELPER = Path(__file__).parents[1] / "helpers" / "camera_process.py"
-STAGES = ("latency", "preprocessing", "network", "overhead")
+STAGES = ("latency", "decoding", "preprocessing", "network", "publishing", "overhead")
 
 
 class Bench:
