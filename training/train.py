@@ -60,14 +60,15 @@ def run(
 
         accelerate launch -m geloc3r_training.train run config/training/large.yaml runs/large
     """
-    from accelerate import Accelerator
+    from accelerate import Accelerator, DistributedDataParallelKwargs
 
     from geloc3r_training.config import load_config
     from geloc3r_training.trainer import Trainer
 
-    trainer = Trainer(
-        load_config(settings, changes or ()), folder, Accelerator(cpu=cpu), out, overfit
-    )
+    # A stage need not make use of every part of the network.
+    unused = DistributedDataParallelKwargs(find_unused_parameters=True)
+    accelerator = Accelerator(cpu=cpu, kwargs_handlers=[unused])
+    trainer = Trainer(load_config(settings, changes or ()), folder, accelerator, out, overfit)
     done = trainer.run(minutes)
     if trainer.accelerator.is_main_process:
         again = "the training is complete" if done else "the same command goes on"

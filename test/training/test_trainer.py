@@ -110,8 +110,8 @@ def test_one_batch_is_learnt_by_heart(trainer):
     before = objective(batch, 0).terms
     training.run()
     after = objective(batch, 0).terms
-    assert after["attention"] < 0.3 * before["attention"]
-    assert after["pose"] < 0.3 * before["pose"]
+    assert after["coarse"] < 0.75 * before["coarse"]  # four cells share a truth
+    assert after["pose"] < 0.5 * before["pose"]
 
 
 @pytest.mark.slow
