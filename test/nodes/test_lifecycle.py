@@ -140,6 +140,16 @@ def test_configure_fails_in_words_and_can_be_tried_again(robot, parameters, word
     assert change(robot, CONFIGURE) == (name != "sync.slopp")
 
 
+def test_an_exported_network_runs_in_the_node(robot, exported):
+    robot = robot({"backend": "onnx", "weights": str(exported)})
+    robot.listen_to_poses()
+    robot.start()
+    robot.send(PAIR)
+    assert wait_until(robot.poses)
+    assert robot.poses()[0].trained
+    assert wait_until(lambda: robot.value("weights") == "small")
+
+
 def test_a_gpu_that_is_not_there_fails_configure(robot):
     if torch.cuda.is_available():
         pytest.skip("this machine has a GPU")
