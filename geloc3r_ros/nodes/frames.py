@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
+import numpy as np
 import numpy.typing as npt
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
@@ -25,6 +26,7 @@ __all__ = ["Frames", "FramesError"]
 
 POLL_SECONDS = 0.005
 OWN_REMEMBERED = 200
+LARGEST = 1e9  # metres
 
 
 class FramesError(GeLoc3rError):
@@ -99,7 +101,7 @@ class Frames:
         while True:
             try:
                 found = self._buffer.lookup_transform(target, source, Time(nanoseconds=stamp))
-                return transform_from_message(found.transform)
+                return _checked(transform_from_message(found.transform), target, source)
             except (TransformException, ValueError) as error:
                 if time.monotonic() >= deadline:
                     raise FramesError(
@@ -116,6 +118,20 @@ class Frames:
                         parents[child] = transform.header.frame_id.lstrip("/")
 
         return watch
+
+
+def _checked(T_target_source: npt.NDArray, target: str, source: str) -> npt.NDArray:
+    """A transform with which one can compute; tf2 takes infinite translations.
+
+    Raises:
+        FramesError: if it is none.
+    """
+    if not (np.abs(T_target_source) <= LARGEST).all():
+        raise FramesError(
+            f"the transform {target} <- {source} has numbers beyond {LARGEST:g} or not finite: "
+            f"{T_target_source[:3, 3].tolist()}; mend its broadcaster"
+        )
+    return T_target_source
 
 
 def _key(transform: TransformStamped) -> tuple:

@@ -36,7 +36,7 @@ def _run(arguments: list[str] | None) -> None:
     except RuntimeError as error:  # rclpy's RCLError has no public name
         sys.exit(
             f"geloc3r_node cannot start: {error}. Mend the arguments after --ros-args or the "
-            "parameter file; if it is the log directory, set ROS_LOG_DIR to one that can be written"
+            "parameter file; if it is the log directory, set ROS_LOG_DIR to a writable one"
         )
     node = GeLoc3rNode()
     executor = SingleThreadedExecutor()

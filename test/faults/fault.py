@@ -186,12 +186,11 @@ def endure(rig: Rig, fault: Fault) -> float:
         AssertionError: if it was not seen as it must be, or the node did not recover, or a pose
             was wrong.
     """
-    rig.require(fault.start)
+    new = rig.require(fault.start)
     if fault.state:
         rig.become(fault.state, fault.parameters)
-    if fault.state == "active" and not fault.parameters:
-        rig.recover()
-    if fault.state:
+        if new and fault.state == "active":
+            rig.recover()
         rig.mark()
     try:
         fault.inject(rig)

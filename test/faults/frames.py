@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 
 from faults.fault import Answered, Counted, Fault, Observation, Says, Tells
@@ -50,12 +51,15 @@ def _reset(rig: Rig) -> None:
     assert rig.call(Trigger, "/geloc3r/reset", Trigger.Request()).success
 
 
-def _linked(parent: str, child: str, *, x: float, w: float = 1.0) -> Callable[[Rig], None]:
-    """Sets while this transform is static, until the node gives one up."""
+def _linked(
+    words: str, parent: str, child: str, *, x: float, w: float = 1.0
+) -> Callable[[Rig], None]:
+    """Sets while this transform is static, until the node says these words."""
 
     def inject(rig: Rig) -> None:
         _static(rig, _transform(rig, parent, child, x=x, w=w))
-        rig.send_until(lambda: rig.counted("sets refused"))
+        time.sleep(0.2)
+        rig.send_until(lambda: words in rig.value("last error"))
 
     return inject
 
@@ -80,7 +84,17 @@ def _refused(words: str) -> tuple[Observation, ...]:
     return Counted("sets refused"), Tells("last error", words)
 
 
-LINK = ("left_optical", "right_optical")
+def _by_scale(name: str, x: float, words: str) -> Fault:
+    return Fault(
+        f"scale from TF, {name}",
+        _linked(words, "left_optical", "right_optical", x=x),
+        _refused(words),
+        _forget,
+        parameters=SCALE,
+    )
+
+
+MISSING = "transform left_optical <- right_optical"
 FRAME_FAULTS = (
     Fault(
         "another node makes the child frame its own",
@@ -90,32 +104,15 @@ FRAME_FAULTS = (
     ),
     Fault("10 000 transforms of others", _flood, (Answered(),)),
     Fault("scale from TF, no such transform", _unseen, _refused("no transform"), parameters=SCALE),
-    Fault(
-        "scale from TF, cameras in one place",
-        _linked(*LINK, x=0.0),
-        _refused("the distance of the cameras is 0 m"),
-        _forget,
-        parameters=SCALE,
-    ),
-    Fault(
-        "scale from TF, translation NaN",
-        _linked(*LINK, x=math.nan),
-        _refused(""),
-        _forget,
-        parameters=SCALE,
-    ),
-    Fault(
-        "scale from TF, translation infinite",
-        _linked(*LINK, x=math.inf),
-        _refused(""),
-        _forget,
-        parameters=SCALE,
-    ),
+    _by_scale("cameras in one place", 0.0, "the distance of the cameras is 0 m"),
+    _by_scale("translation NaN", math.nan, MISSING),
+    _by_scale("translation infinite", math.inf, MISSING),
+    _by_scale("translation of 10^300 m", 1e300, "numbers beyond 1e+09"),
     Fault("base frame without transform", _unseen, _refused("no transform"), parameters=BASE),
     Fault(
         "base frame with a quaternion of zeros",
-        _linked("dock", "left_optical", x=0.0, w=0.0),
-        _refused(""),
+        _linked("transform dock <- left_optical", "dock", "left_optical", x=0.0, w=0.0),
+        _refused("transform dock <- left_optical"),
         _forget,
         parameters=BASE,
     ),

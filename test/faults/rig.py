@@ -109,10 +109,10 @@ class Rig(Tester):
         """The file that says how the backend of ``faulty_node.py`` is to fail."""
         return self.folder / "backend_fault"
 
-    def require(self, start: Start) -> None:
-        """Have a process that was started in this way, a new one if need be."""
+    def require(self, start: Start) -> bool:
+        """Have a process that was started in this way; return whether it is a new one."""
         if self.alive and start == self._start:
-            return
+            return False
         if self.alive:
             self.end(signal.SIGKILL)
         for client in self._clients.values():
@@ -138,6 +138,7 @@ class Rig(Tester):
                 },
             )
         self.log_path.touch()
+        return True
 
     def close(self) -> None:
         """End the process, whatever state it is in, and leave the graph."""
@@ -145,7 +146,7 @@ class Rig(Tester):
             self.end(signal.SIGKILL)
         super().close()
 
-    def end(self, *numbers: int, seconds: float = 30.0) -> int:
+    def end(self, *numbers: int, seconds: float = 120.0) -> int:
         """Send signals and return the exit code."""
         for number in numbers:
             self.process.send_signal(number)
@@ -302,7 +303,7 @@ class Rig(Tester):
             self.send_camera_info(camera, matrix, SIZE, **fields)
         self.ledger.intrinsics(np.array([K_left, K_right]))
 
-    def recover(self, seconds: float = 30.0, count: int = 2) -> float:
+    def recover(self, seconds: float = 60.0, count: int = 2) -> float:
         """Send sets, ten a second, until some are answered; return how long that took.
 
         Raises:

@@ -101,7 +101,7 @@ def _at_once(rig: Rig) -> None:
         for _ in range(4)
         for name in ("DEACTIVATE", "ACTIVATE", "CLEANUP", "CONFIGURE")
     ]
-    assert wait_until(lambda: all(future.done() for future in futures), 60.0)
+    assert wait_until(lambda: all(future.done() for future in futures), 180.0)
     for transition in WAY_BACK[rig.state()]:
         assert rig.change(transition)
     for transition in TO_STATE["active"]:

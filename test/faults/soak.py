@@ -151,12 +151,13 @@ def main() -> int:
                 rig.require(FAULTY)
                 rig.become("active")
                 rig.recover()
-                soak.run(
-                    rig,
-                    arguments.hours * 3600,
-                    arguments.every,
-                    lambda done, name: progress.update(task, completed=done, description=name),
-                )
+
+                def show(done: float, name: str) -> None:
+                    progress.update(task, completed=done, description=name)
+                    if not console.is_terminal:
+                        console.print(f"{done:.0f} s: {name}", highlight=False, soft_wrap=True)
+
+                soak.run(rig, arguments.hours * 3600, arguments.every, show)
         finally:
             rig.close()
             rclpy.shutdown()
