@@ -102,8 +102,8 @@ def test_training_that_diverges_stops(trainer):
 
 
 def test_one_batch_is_learnt_by_heart(trainer):
-    steps = ["stages.0.steps=120", "stages.1.steps=1", "stages.2.steps=1"]
-    fast = ["stages.0.learning_rate=3e-3", "stages.0.batch_size=4"]
+    steps = ["stages.0.steps=200", "stages.1.steps=1", "stages.2.steps=1"]
+    fast = ["stages.0.learning_rate=5e-4", "stages.0.warm_up_steps=60"]
     training = trainer("overfit", *steps, *fast, overfit=True)
     batch = next(training.pairs.of_stage(0, training.stage.config, 0, training.share))
     objective = training.stage.objective
