@@ -205,7 +205,7 @@ def test_help_does_not_wait_for_torch(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", ["pose", "stream", "replay", "info", "convert", "fetch", "export", "check"]
+    "command", ["pose", "stream", "bench", "replay", "info", "convert", "fetch", "export", "check"]
 )
 def test_help_teaches_by_example(command):
     assert f"geloc3r {command} " in run(command, "--help")

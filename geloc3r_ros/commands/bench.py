@@ -137,6 +137,7 @@ def _report(found: Sequence[Measurement], folder: Path) -> None:
     )
     for table in (report.speed_table, report.stage_table, report.start_up_table):
         console.print(table(found))
-    (folder / "bench.md").write_text(text.getvalue(), encoding="utf-8")
-    out.print(text.getvalue(), soft_wrap=True)
+    said = "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+    (folder / "bench.md").write_text(said, encoding="utf-8")
+    out.print(said, soft_wrap=True)
     out.print(f"{folder}: bench.json, bench.png, bench.md")
