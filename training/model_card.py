@@ -51,6 +51,7 @@ EDGES = {
 FEWEST = 20
 """A bin with fewer pairs has no row."""
 SHOWN = 6
+END = "<!-- end -->"
 GAP = 8  # pixels between pictures
 TEXTURE_ROW = re.compile(r"^\| \S+ \| ([^:|]+): .* \| ([^|]+) \|$", re.MULTILINE)
 
@@ -210,10 +211,11 @@ def fill(page: str, parts: Mapping[str, str]) -> str:
         ConfigError: if the page lacks the marks of a part.
     """
     for name, text in parts.items():
-        marks = re.compile(rf"(<!-- card {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
-        page, found = marks.subn(lambda m, text=text: f"{m[1]}{text}\n{m[2]}", page)
-        if not found:
-            raise ConfigError(f"the page has no <!-- card {name} --> ... <!-- end -->")
+        before, mark, rest = page.partition(f"<!-- card {name} -->\n")
+        _, end, after = rest.partition(END)
+        if not end:
+            raise ConfigError(f"the page has no <!-- card {name} --> ... {END}")
+        page = f"{before}{mark}{text}\n{end}{after}"
     return page
 
 

@@ -35,7 +35,7 @@ RADII = {"rotation": (1.5382, 2.5003, 3.3682), "translation": (1.1774, 2.1460, 3
 DIMENSIONS = {"rotation": 3, "translation": 2}
 FREEDOM = 3.0
 """Of Student's t; few, so that the worst pairs do not decide."""
-FEWEST = 200
+FEWEST = 50
 """A line needs at least so many pairs."""
 LARGEST = np.pi
 """Sigmas end there, as an angle does."""

@@ -7,6 +7,7 @@ import shutil
 
 import cv2
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from geloc3r_ros.cli import app
@@ -15,6 +16,15 @@ from geloc3r_ros.demo.recording import stereo_pairs, truth, write_recording
 from geloc3r_ros.errors import ConfigError
 from geloc3r_ros.evaluation.methods import METHODS
 from geloc3r_ros.evaluation.predictions import PredictionFile
+from geloc3r_ros.inference.pose import Calibration
+from geloc3r_ros.model import (
+    GeLoc3r,
+    ModelConfig,
+    WeightsInfo,
+    load_weights,
+    read_info,
+    save_weights,
+)
 
 
 def run(*arguments, code=0):
@@ -113,3 +123,31 @@ def test_all_methods_can_be_named():
 @pytest.mark.parametrize("command", ["pairs", "bag", "compare"])
 def test_help_teaches_by_example(command):
     assert f"geloc3r eval {command} " in run(command, "--help")
+
+
+def test_calibrate_writes_what_the_estimator_reads(benchmark, tmp_path):
+    entries = json.loads(benchmark.read_text())["pairs"]
+    shown = [
+        {**entries[i % 2], "images": [str(benchmark.parent / n) for n in entries[i % 2]["images"]],
+         "name": f"{i // 4}/{i}"}
+        for i in range(104)
+    ]  # fmt: skip
+    (tmp_path / "pairs.json").write_text(json.dumps({"pairs": shown}))
+    config = ModelConfig.tiny()
+    info = WeightsInfo(name="mine", config=config, trained=True, licence="CC0-1.0")
+    save_weights(tmp_path / "in.safetensors", GeLoc3r(config), info, torch.float16)
+    target, plot = tmp_path / "out.safetensors", tmp_path / "curve.svg"
+    text = run(
+        "calibrate", tmp_path / "in.safetensors", tmp_path / "pairs.json", target,
+        "--plot", plot, "--precision", "fp32",
+    )  # fmt: skip
+    assert "rotation, covariance" in text
+    stated = read_info(target).calibration
+    assert (stated["pairs_fitted"], stated["pairs_checked"]) == (52, 52)
+    found = Calibration.of_weights(stated, trained=True)
+    assert found.rotation == (stated["rotation"]["bias"], stated["rotation"]["slope"])
+    before, after = (
+        load_weights(path)[0].state_dict() for path in (tmp_path / "in.safetensors", target)
+    )
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert plot.read_text().count("<path") > 4

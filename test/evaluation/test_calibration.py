@@ -65,8 +65,8 @@ def test_sigmas_end_at_half_a_turn():
 
 
 def test_too_few_pairs_are_refused():
-    with pytest.raises(ConfigError, match="199 pairs are too few"):
-        fit_line("rotation", drawn("rotation", 199, 0))
+    with pytest.raises(ConfigError, match="49 pairs are too few"):
+        fit_line("rotation", drawn("rotation", 49, 0))
 
 
 def test_half_of_the_places_are_fitted_and_the_others_checked():

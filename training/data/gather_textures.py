@@ -111,7 +111,7 @@ SMALLEST = 128  # pixels
 
 
 def gather(
-    output: Path, sources: tuple[Source, ...] = SOURCES, side: int = 512, gpl: bool = False
+    output: Path, sources: tuple[Source, ...] = SOURCES, side: int = 256, gpl: bool = False
 ) -> int:
     """Fill ``output`` with JPEG files; returns how many.
 
@@ -233,7 +233,7 @@ def _likeness(image: npt.NDArray[np.uint8]) -> bytes:
 
 def main(
     output: Annotated[Path, typer.Argument(help="Folder to write; it must not exist.")],
-    side: Annotated[int, typer.Option(min=64, help="Largest side, pixels.")] = 512,
+    side: Annotated[int, typer.Option(min=64, help="Largest side, pixels.")] = 256,
     gpl: Annotated[bool, typer.Option("--gpl", help="Pictures under the GPL too.")] = False,
 ) -> None:
     """Gather textures from packages."""

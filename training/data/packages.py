@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from geloc3r_training.data.sample import DataError
@@ -49,7 +50,7 @@ def files(root: Path) -> Files:
         if file.suffix in ARCHIVES:
             with zipfile.ZipFile(file) as archive:
                 for name in sorted(archive.namelist()):
-                    yield f"/{file.parent.name}/{name}", lambda name=name: archive.read(name)
+                    yield f"/{file.parent.name}/{name}", partial(archive.read, name)
         else:
             yield f"/{file.relative_to(root)}", file.read_bytes
 
