@@ -123,6 +123,9 @@ class ExportedNetwork:
             network = cls(
                 folder=folder, info=WeightsInfo(config=config, **info), sizes=sizes, **values
             )
+            files = network.hashes.keys()
+            if network.inputs.keys() - files or any(Path(name).name != name for name in files):
+                raise ValueError("it names files that are not in the folder")
         except (
             AttributeError, ConfigError, KeyError, RecursionError, TypeError, ValueError
         ) as error:  # fmt: skip

@@ -57,6 +57,9 @@ class WeightsInfo:
         recipe: How they were trained: the resolved training configuration and its results.
         calibration: What turns network outputs into uncertainties, as the estimator reads it.
         dtype: Precision of the tensors in the file, the pose head apart, such as ``float16``.
+
+    Raises:
+        ValueError: if a value is of another type or not plausible; it may come from any file.
     """
 
     name: str
@@ -66,6 +69,19 @@ class WeightsInfo:
     recipe: dict[str, Any] | None = None
     calibration: dict[str, Any] | None = None
     dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        texts = self.name, self.licence, self.variant
+        if not all(isinstance(text, str) and text.isprintable() for text in texts):
+            raise ValueError("name, licence or variant is no printable text")
+        if not isinstance(self.trained, bool):
+            raise ValueError(f"trained is {self.trained!r}; it must be true or false")
+        if not all(isinstance(x, dict | None) for x in (self.recipe, self.calibration)):
+            raise ValueError("recipe or calibration is no mapping")
+        for name, value in dataclasses.asdict(self.config).items():
+            most = MOST_BLOCKS if name.endswith("depth") else LARGEST_DIMENSION
+            if isinstance(value, int) and value > most:
+                raise ValueError(f"{name} is {value}; at most {most} is plausible")
 
     @property
     def variant(self) -> str:
@@ -227,9 +243,7 @@ def _info(
     try:
         values = json.loads(metadata[METADATA_KEY])
         config = ModelConfig.from_dict(values.pop("config"))
-        info = WeightsInfo(config=config, dtype=dtype, **values)
-        _check_plausible(info)
-        return info
+        return WeightsInfo(config=config, dtype=dtype, **values)
     except (
         AttributeError, ConfigError, KeyError, RecursionError, TypeError, ValueError
     ) as error:  # fmt: skip
@@ -237,25 +251,6 @@ def _info(
             f"weights {path} say about themselves what this version does not understand: "
             f"{error}; update geloc3r_ros, or save them again"
         ) from error
-
-
-def _check_plausible(info: WeightsInfo) -> None:
-    """Check types and sizes of what JSON gave; any of it may be anything.
-
-    Raises:
-        ValueError: naming what is wrong.
-    """
-    texts = info.name, info.licence, info.variant
-    if not all(isinstance(text, str) and text.isprintable() for text in texts):
-        raise ValueError("name, licence or variant is no printable text")
-    if not isinstance(info.trained, bool):
-        raise ValueError("trained is not true or false")
-    if not all(isinstance(x, dict | None) for x in (info.recipe, info.calibration)):
-        raise ValueError("recipe or calibration is no mapping")
-    for name, value in dataclasses.asdict(info.config).items():
-        most = MOST_BLOCKS if name.endswith("depth") else LARGEST_DIMENSION
-        if isinstance(value, int) and value > most:
-            raise ValueError(f"{name} is {value}; at most {most} is plausible")
 
 
 def _foreign_info(

@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from safetensors.torch import load, save
 
+from geloc3r_ros.inference.exported import DESCRIPTION, ExportedNetwork
 from geloc3r_ros.inference.pose import Calibration
 from geloc3r_ros.model import GeLoc3r, ModelConfig, WeightsInfo, load_weights, read_info
 from geloc3r_ros.model.weights import save_weights
@@ -119,6 +120,33 @@ def test_a_header_with_other_tensors(changed):
 @given(st.deferred(lambda: altered(about()).map(json.dumps)))
 def test_what_a_file_says_about_itself(text):
     check(".safetensors", with_about(text))
+
+
+@functools.cache
+def exported():
+    """The description of an export whose one graph is no graph."""
+    folder = scratch("export")
+    (folder / "encoder_32x32.onnx").write_bytes(b"graph")
+    good()
+    info = read_info(scratch("good weights") / "good.safetensors")
+    inputs = {"encoder_32x32.onnx": {"pixels": ["batch", 32, 32, 3]}}
+    ExportedNetwork.describe(folder, info, ((32, 32),), inputs, {"onnx": "1"})
+    return json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+
+
+@FEWER
+@given(st.deferred(lambda: altered(exported())))
+@example({**exported(), "hashes": []})
+@example({**exported(), "hashes": {"../../etc/passwd": "0"}})
+@example({**exported(), "inputs": {"/etc/passwd": {}}})
+@example({**exported(), "info": {**exported()["info"], "trained": "no"}})
+def test_the_description_of_an_export(description):
+    folder = scratch("export")
+    (folder / DESCRIPTION).write_text(json.dumps(description), encoding="utf-8")
+    with refused_in_words():
+        network = ExportedNetwork.read(folder)
+        assert set(network.inputs) <= {"encoder_32x32.onnx"}
+        assert network.info.trained in (True, False)
 
 
 def checkpoint(content):

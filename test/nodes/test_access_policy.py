@@ -63,7 +63,7 @@ def check_against_the_graph(client, policy, name, namespace, *arguments):
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         service = client.create_client(GetState, f"{namespace.rstrip('/')}/{name}/get_state")
-        assert client.spin_until(service.service_is_ready)
+        assert client.spin_until(service.service_is_ready, 120.0)
         future = service.call_async(GetState.Request())
         assert client.spin_until(future.done)
         assert future.result().current_state.label == "active"
@@ -72,7 +72,7 @@ def check_against_the_graph(client, policy, name, namespace, *arguments):
         assert access_of(client, name, namespace) == policy
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(60)
 
 
 def test_the_shipped_policy_is_that_of_the_node_by_default(client):
