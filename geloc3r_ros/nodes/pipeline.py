@@ -80,6 +80,8 @@ class Pipeline:
         except GeLoc3rError as error:
             self._refuse(str(error))
         except Exception as error:
+            if not self._node.context.ok():
+                return  # a signal ended ROS while the set was in work: nothing can be published
             self._statistics.remember("error", f"{type(error).__name__}: {error}")
             self._statistics.count("failed")
             self._node.get_logger().error(
