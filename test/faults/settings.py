@@ -98,7 +98,7 @@ def _at_once(rig: Rig) -> None:
     """Transitions asked for without waiting for the answer to the one before."""
     futures = [
         rig.ask_for(name)
-        for _ in range(4)
+        for _ in range(2)  # a service keeps ten requests
         for name in ("DEACTIVATE", "ACTIVATE", "CLEANUP", "CONFIGURE")
     ]
     assert wait_until(lambda: all(future.done() for future in futures), 180.0)
@@ -157,7 +157,7 @@ SETTING_FAULTS = (
     Fault("max_update_rate 0.001 Hz", _rate(0.001), (Counted("sets over rate"),), _rate(0.0)),
     Fault("storm of random parameters", _parameter_storm, ACTIVE),
     Fault("storm of random transitions", _transition_storm, ACTIVE),
-    Fault("16 transitions asked for at once", _at_once, ACTIVE),
+    Fault("8 transitions asked for at once", _at_once, ACTIVE),
     _by_weights("missing", "missing", "there are no weights"),
     _by_weights("empty", "empty", "are damaged"),
     _by_weights("truncated", "truncated", "are damaged"),
