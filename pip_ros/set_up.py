@@ -97,7 +97,8 @@ def install_packages() -> None:
     VENV.mkdir()
     (VENV / "COLCON_IGNORE").touch()
     options = ["--system-site-packages"] if SOURCED else []
-    run("making .venv", sys.executable, "-m", "venv", *options, VENV)
+    # Of the Python beneath, where this one is of the environment that was just removed.
+    run("making .venv", sys._base_executable, "-m", "venv", *options, VENV)
     python = VENV / "bin" / "python"
     run("updating pip", python, "-m", "pip", "install", "--upgrade", "pip", "setuptools<80")
     run(

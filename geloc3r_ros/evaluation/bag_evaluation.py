@@ -86,7 +86,7 @@ class _Evaluation:
                 if prediction.name not in file.done:
                     file.add(prediction)
         predictions = self._judged(RECORDED)
-        periods = np.diff(np.sort(predictions.stamps[:, 0])) / 1e6
+        periods = np.diff(np.sort(predictions.stamps[:, 0])).astype(np.float64) / 1e6
         self.sync = {
             "poses": len(predictions),
             "missing": missing(periods),
