@@ -174,7 +174,7 @@ class Round(nn.Module):
 class MatchPoseHead(nn.Module):
     """Regress the raw pose numbers of one side from its matches; always in float32."""
 
-    ROUNDS = 4
+    ROUNDS = 5
 
     def __init__(self, token_dim: int, dim: int = 64) -> None:
         super().__init__()

@@ -41,10 +41,10 @@ def test_rotations_of_vectors(angle):
 
 def test_each_round_says_a_pose(head):
     raw = head(*matches())
-    assert raw.shape == (4, 2, 12)
+    assert raw.shape == (5, 2, 12)
     R = raw[..., 3:].unflatten(-1, (3, 3))
     torch.testing.assert_close(R @ R.mT, torch.eye(3).expand_as(R), atol=1e-5, rtol=0)
-    torch.testing.assert_close(torch.linalg.vector_norm(raw[..., :3], dim=-1), torch.ones(4, 2))
+    torch.testing.assert_close(torch.linalg.vector_norm(raw[..., :3], dim=-1), torch.ones(5, 2))
 
 
 def test_the_order_of_matches_does_not_matter(head):

@@ -18,6 +18,8 @@ from std_srvs.srv import SetBool, Trigger
 from tf2_ros import StaticTransformBroadcaster
 
 from geloc3r_ros import geometry as g
+from geloc3r_ros.inference import RelativePoseEstimator
+from geloc3r_ros.model import GeLoc3r, ModelConfig, WeightsInfo, save_weights
 from geloc3r_ros.nodes.poses import transform_from_message, transform_message
 
 PAIR = [picture(1), picture(2)]
@@ -220,8 +222,13 @@ def test_a_missing_transform_costs_the_set_only(robot):
     assert not robot.poses()
 
 
-def test_untrained_weights_give_no_pose_unless_asked(robot, estimator):
-    robot = robot({"publish_untrained": False})
+def test_untrained_weights_give_no_pose_unless_asked(robot, tmp_path):
+    weights = tmp_path / "untrained.safetensors"
+    config = ModelConfig.tiny()
+    info = WeightsInfo(name="x", config=config, trained=False, licence="Apache-2.0")
+    save_weights(weights, GeLoc3r(config), info)
+    estimator = RelativePoseEstimator.load(str(weights))
+    robot = robot({"publish_untrained": False, "weights": str(weights)})
     robot.listen_to_poses()
     robot.start()
     robot.send(PAIR)
