@@ -10,7 +10,7 @@ SHELL := /bin/bash
 ENTER := source .venv/bin/activate && source install/local_setup.bash
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint fuzz audit clean
+.PHONY: help setup demo test lint faults fuzz audit clean
 
 help: ## Show this
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 8
@@ -26,6 +26,9 @@ test: setup ## Run the whole test suite, or TESTS="test/nodes ..."
 
 lint: setup ## Check style and types
 	@$(ENTER) && ruff check && ruff format --check --quiet && mypy
+
+faults: setup ## Do to the node what can go wrong on a robot; minutes, on a machine at rest
+	@$(ENTER) && pytest -m faults test/faults
 
 fuzz: setup ## Feed the parsers far more than `make test` does; hours
 	@$(ENTER) && pytest --hypothesis-profile=long --timeout=0 test/fuzz

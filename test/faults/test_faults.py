@@ -24,6 +24,7 @@ def rig(tmp_path_factory):
     rclpy.shutdown()
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_fault_is_seen_and_survived(rig, fault):
     endure(rig, fault)
