@@ -111,7 +111,7 @@ def test_one_batch_is_learnt_by_heart(trainer):
     training.run()
     after = objective(batch, 0).terms
     assert after["coarse"] < 0.75 * before["coarse"]  # four cells share a truth
-    assert after["pose"] < 0.5 * before["pose"]
+    assert after["pose"] < 0.8 * before["pose"]
 
 
 @pytest.mark.slow

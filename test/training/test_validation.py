@@ -18,7 +18,7 @@ def test_validation_agrees_with_the_poses_of_the_network(wall, toy):
     network = GeLoc3r(toy().network.model_config())
     still = dataclasses.replace(wall, T_2_1=torch.eye(4)[None], ids=(1,))
     with torch.no_grad():
-        T_2_1, _ = network(*wall.views())
+        T_2_1, _ = network(*wall.views(), *wall.focals())
     rotation, direction = pose_errors(T_2_1[0].double().numpy(), wall.T_2_1[0].double().numpy())
     found = validate(network, [wall, still], 0.02, bf16=False)
     assert found.pairs == found.still_pairs == 1
