@@ -258,3 +258,13 @@ def test_running_out_of_memory_names_the_remedy(estimator):
         DeviceError, match=r"cpu ran out of memory in precision fp32.*precision fp16"
     ):
         estimator.estimate(scene(1), scene(2))
+
+
+def test_the_network_is_told_the_focal_length_of_its_image(estimator):
+    # 640 pixels become 256: a focal length of 500 becomes 200. Without K it is that of 60 degrees.
+    K = np.array([[500.0, 0, 319.5], [0, 500, 239.5], [0, 0, 1]])
+    known = estimator.prepare([scene(1), scene(2)], [K, K])
+    unknown = estimator.prepare([scene(1), scene(2)])
+    assert [view.focal for view in known] == pytest.approx([200, 200])
+    assert unknown[0].focal == pytest.approx(128 / np.tan(np.radians(30)))
+    assert unknown[0].digest != known[0].digest

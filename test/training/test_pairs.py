@@ -89,3 +89,11 @@ def test_held_out_pairs_are_fixed_and_shared(config):
 def test_a_wall_aside_has_moved(wall):
     assert wall.moved(0.25).tolist() == [True]  # 0.5 m over a depth of 2 m
     assert wall.moved(0.26).tolist() == [False]
+
+
+def test_each_view_of_a_batch_once(wall):
+    images, focals, places = wall.distinct()
+    assert focals.tolist() == [64, 64]
+    assert places.tolist() == [[0, 1]]
+    for i, view in enumerate(wall.views()):
+        assert torch.equal(images[i : i + 1], view)
