@@ -143,7 +143,7 @@ class Objective(nn.Module):
         self, views: tuple[EncodedView, EncodedView], tokens: tuple[Tensor, Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Raw pose numbers after each round of the head, (rounds, B, 12)."""
-        return self.network.regress(*views, *tokens).raw
+        return self.network.regress(*views, *tokens)
 
     def _pose(
         self, batch: PairBatch, regressed: Regressed, T_2_1: Tensor, step: int

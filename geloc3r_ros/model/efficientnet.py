@@ -17,9 +17,6 @@ from torch import Tensor, nn
 
 __all__ = ["FEATURES", "EfficientNetLite0", "Features"]
 
-IMAGENET_SCALE = 127.5 / 128.0
-"""The weights were trained on (x - 127) / 128; ours is (x - 127.5) / 127.5."""
-
 STAGES = (
     # (expansion, kernel, stride, channels, blocks)
     (1, 3, 1, 16, 1),
@@ -85,7 +82,7 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """The stem; 0.55 M parameters."""
+    """The stem; 0.69 M parameters."""
 
     def __init__(self) -> None:
         super().__init__()

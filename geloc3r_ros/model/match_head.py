@@ -3,20 +3,20 @@
 """From matches to a relative pose, by regression in a few rounds.
 
 Each round turns the rays of view 2 by the rotation found so far, looks at what is left between
-the rays of the two views, and regresses a correction; the rounds share their weights. Points see
-each other through pooling alone, and moments of second order are pooled beside their features:
-those of Rockwell et al. (3DV 2022, arXiv 2208.08988), which the eight-point algorithm reads a
-pose off too. What is read off here is learned.
+the rays of the two views, and regresses a correction; all rounds but the first share their
+weights. Points see each other through pooling alone, and moments of second order are pooled beside
+their features: those of Rockwell et al. (3DV 2022, arXiv 2208.08988), which the
+eight-point algorithm reads a pose off too. What is read off here is learned.
 
 Shapes: B pairs, K matches, D channels, h heads of pooling.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
+
+from geloc3r_ros.model.pose_head import InFloat32
 
 __all__ = ["MatchPoseHead", "rays", "rotation_of_vector"]
 
@@ -171,7 +171,7 @@ class Round(nn.Module):
         return torch.cat((self.pool(x).mean(1), torch.cat(pooled, -1).flatten(1)), -1), scale
 
 
-class MatchPoseHead(nn.Module):
+class MatchPoseHead(InFloat32):
     """Regress the raw pose numbers of one side from its matches; always in float32."""
 
     ROUNDS = 5
@@ -221,14 +221,6 @@ class MatchPoseHead(nn.Module):
                 t = (R_2_1 @ direction[..., None])[..., 0]
                 raws.append(torch.cat((t, R_2_1.flatten(1)), -1))
             return torch.stack(raws)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> MatchPoseHead:
-        def move(tensor: Tensor) -> Tensor:
-            moved = fn(tensor)
-            return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
-
-        super()._apply(move, recurse)
-        return self
 
 
 def _second(weights: Tensor, x: Tensor) -> Tensor:

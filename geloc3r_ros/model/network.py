@@ -28,7 +28,7 @@ from geloc3r_ros.model.matching import ConvEmbed, Described, Matcher, Matches
 from geloc3r_ros.model.pose_head import PoseHead, pose_from_raw
 from geloc3r_ros.model.rope import RotaryTable, rotary_table
 
-__all__ = ["EncodedView", "GeLoc3r", "Regressed", "usual_focal"]
+__all__ = ["EncodedView", "GeLoc3r", "usual_focal"]
 
 USUAL_FIELD_OF_VIEW = 60.0
 """Of the longer side, degrees: what a camera is taken to have whose intrinsics are not known."""
@@ -61,17 +61,6 @@ class EncodedView(NamedTuple):
             torch.cat([view.focal for view in views]),
             Described(*map(torch.cat, zip(*described, strict=True))) if described else None,
         )
-
-
-class Regressed(NamedTuple):
-    """What the network says of B pairs; element 0 belongs to side 1 and to ``T_2_1``."""
-
-    raw: tuple[Tensor, Tensor]
-    """Raw pose numbers after each round of the head, (rounds, B, 12) float32; the last count."""
-    scores: Tensor | None = None
-    """Of all cells of view 1 against all of view 2, before the softmax, (B, N, M)."""
-    matches: tuple[Matches, Matches] | None = None
-    """What the head read."""
 
 
 def usual_focal(size: tuple[int, int]) -> float:
@@ -188,15 +177,20 @@ class GeLoc3r(nn.Module):
 
     def decode(self, view1: EncodedView, view2: EncodedView) -> tuple[Tensor, Tensor]:
         """Regress the raw pose numbers (B, 12), float32, of ``T_2_1`` and of ``T_1_2``."""
-        raw1, raw2 = self.regress(view1, view2, *self.decode_tokens(view1, view2)).raw
+        raw1, raw2 = self.regress(view1, view2, *self.decode_tokens(view1, view2))
         return raw1[-1], raw2[-1]
 
     def regress(
         self, view1: EncodedView, view2: EncodedView, tokens1: Tensor, tokens2: Tensor
-    ) -> Regressed:
-        """Read poses off the decoder tokens (B, N, C) of both sides."""
+    ) -> tuple[Tensor, Tensor]:
+        """Read poses off the decoder tokens (B, N, C) of both sides.
+
+        Returns:
+            Raw numbers of ``T_2_1`` and of ``T_1_2`` after each round of the head, the last of
+            which count, (rounds, B, 12) float32.
+        """
         if self.matcher is None:
-            return Regressed((self.pose_head(tokens1)[None], self.pose_head(tokens2)[None]))
+            return self.pose_head(tokens1)[None], self.pose_head(tokens2)[None]
         assert view1.described
         assert view2.described
         scores = self.matcher.scores(
@@ -206,9 +200,10 @@ class GeLoc3r(nn.Module):
         matches = self.matcher.matches(
             scores, view1.described.fine, view2.described.fine, view1.grid, view2.grid
         )
-        raw1 = self._pose(matches[0], view1, view2, tokens1)
-        raw2 = self._pose(matches[1], view2, view1, tokens2)
-        return Regressed((raw1, raw2), scores, matches)
+        return (
+            self._pose(matches[0], view1, view2, tokens1),
+            self._pose(matches[1], view2, view1, tokens2),
+        )
 
     def _pose(
         self, matches: Matches, here: EncodedView, there: EncodedView, tokens: Tensor

@@ -19,7 +19,13 @@ from torch.autograd.function import once_differentiable
 
 from geloc3r_ros.geometry import make_transform, nearest_rotation
 
-__all__ = ["PoseHead", "pose_from_raw", "pose_from_raw_on_host", "rotation_from_matrix"]
+__all__ = [
+    "InFloat32",
+    "PoseHead",
+    "pose_from_raw",
+    "pose_from_raw_on_host",
+    "rotation_from_matrix",
+]
 
 
 class ResidualConv(nn.Module):
@@ -39,7 +45,19 @@ class ResidualConv(nn.Module):
         return x + y
 
 
-class PoseHead(nn.Module):
+class InFloat32(nn.Module):
+    """A module that ``.to(bfloat16)`` and the like move, but whose precision they leave alone."""
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> InFloat32:
+        def move(tensor: Tensor) -> Tensor:
+            moved = fn(tensor)
+            return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
+
+        super()._apply(move, recurse)
+        return self
+
+
+class PoseHead(InFloat32):
     """Regress the raw pose numbers of one side; always in float32.
 
     ``.to(bfloat16)`` and the like move the head but leave its precision alone, and autocast does
@@ -64,14 +82,6 @@ class PoseHead(nn.Module):
                 x = block(x)
             x = self.more_mlps(x.mean(1))
             return torch.cat((self.fc_t(x), self.fc_rot(x)), -1)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> PoseHead:
-        def move(tensor: Tensor) -> Tensor:
-            moved = fn(tensor)
-            return moved if moved.dtype == tensor.dtype else tensor.to(moved.device)
-
-        super()._apply(move, recurse)
-        return self
 
 
 class _NearestRotation(torch.autograd.Function):

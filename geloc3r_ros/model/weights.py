@@ -104,8 +104,6 @@ def read_info(name: str | Path) -> WeightsInfo:
         WeightsError: if there are none of that name, or the file is damaged or of another network.
     """
     path = locate_weights(name)
-    if path is None:
-        return _untrained_info()
     tensors, metadata = read_header(path)
     info = _info(name, path, tensors, metadata)
     _check_shapes(path, tensors, info.config)
@@ -120,8 +118,6 @@ def load_weights(
 ) -> tuple[GeLoc3r, WeightsInfo]:
     """Build the network that weights belong to, and load them.
 
-    Where ``tiny`` ships no file, it is a random network, the same every time, and not ``trained``.
-
     Args:
         name: ``tiny``, a hub repository, or a file.
         dtype: Precision of all but the pose head, which is always float32.
@@ -131,11 +127,6 @@ def load_weights(
         WeightsError: if there are none of that name, or the file is damaged or of another network.
     """
     path = locate_weights(name)
-    if path is None:
-        info = _untrained_info()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            return GeLoc3r(info.config).to(device, dtype), info
     tensors, metadata = read_tensors(path, device)
     info = _info(name, path, tensors, metadata)
     _check_shapes(path, tensors, info.config)
@@ -189,8 +180,6 @@ def initialise_from(model: GeLoc3r, name: str | Path) -> None:
         WeightsError: if there are no weights of that name, or they do not fit.
     """
     path = locate_weights(name)
-    if path is None:
-        raise WeightsError(f"weights {name} are untrained: name others to start from")
     tensors = read_tensors(path).tensors
     wanted = model.state_dict()
     found = {name: tensor for name, tensor in tensors.items() if name in wanted}
@@ -205,14 +194,14 @@ def initialise_from(model: GeLoc3r, name: str | Path) -> None:
     model.load_state_dict(found, strict=False)
 
 
-def locate_weights(name: str | Path) -> Path | None:
-    """Return the file of weights; None for the variant that ships, where no file ships with it.
+def locate_weights(name: str | Path) -> Path:
+    """Return the file of weights.
 
     Raises:
         WeightsError: if there are none of that name on this machine.
     """
     if str(name) == "tiny":
-        return SHIPPED if SHIPPED.exists() else None
+        return SHIPPED
     with contextlib.suppress(OSError):  # raised where it is longer than a path may be
         if Path(name).exists():
             return Path(name)
@@ -221,15 +210,6 @@ def locate_weights(name: str | Path) -> Path | None:
     raise WeightsError(
         f"there are no weights {str(name)!r}; give tiny, a hub repository "
         f"({', '.join(hub.PUBLIC_WEIGHTS)}) or a .safetensors or .pth file that exists"
-    )
-
-
-def _untrained_info() -> WeightsInfo:
-    return WeightsInfo(
-        name="tiny (untrained)",
-        config=ModelConfig.tiny(),
-        trained=False,
-        licence="Apache-2.0",
     )
 
 

@@ -78,19 +78,6 @@ def test_half_precision_leaves_the_pose_head_alone(tmp_path, model, info, dtype)
         assert torch.equal(tensor, model.pose_head.state_dict()[name])
 
 
-def test_untrained_tiny_is_the_same_every_time_and_says_so():
-    torch.manual_seed(1)
-    first, info = load_weights("tiny")
-    state = torch.get_rng_state()
-    second, _ = load_weights("tiny")
-    assert torch.equal(torch.get_rng_state(), state)
-    if info.trained:
-        pytest.skip("trained weights ship")
-    assert info == read_info("tiny")
-    for name, tensor in first.state_dict().items():
-        assert torch.equal(tensor, second.state_dict()[name])
-
-
 @pytest.mark.parametrize("wrap", [lambda state: {"model": state}, lambda state: state])
 def test_a_checkpoint_of_torch(tmp_path, tiny_state, wrap):
     content = wrap(tiny_state)
