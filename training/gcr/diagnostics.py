@@ -79,7 +79,7 @@ def gradient_norms(
     wanted = [parameter for parameter in parameters if parameter.requires_grad]
     norms = {}
     for name, term in terms.items():
-        if not term.requires_grad:
+        if not (wanted and term.requires_grad):
             norms[name] = 0.0
             continue
         gradients = torch.autograd.grad(term, wanted, retain_graph=True, allow_unused=True)

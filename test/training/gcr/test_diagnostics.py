@@ -53,3 +53,9 @@ def test_gradient_norms_leave_the_gradients_alone():
     assert x.grad is None
     sum(terms.values()).backward()
     assert x.grad.tolist() == [6.0, 8.0]
+
+
+def test_gradient_norms_of_a_frozen_network_are_zero():
+    head = torch.nn.Parameter(torch.ones(2))
+    frozen = torch.nn.Parameter(torch.ones(2), requires_grad=False)
+    assert gradient_norms({"infonce": head.sum()}, [frozen]) == {"infonce": 0.0}
