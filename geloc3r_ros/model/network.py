@@ -34,6 +34,10 @@ USUAL_FIELD_OF_VIEW = 60.0
 """Of the longer side, degrees: what a camera is taken to have whose intrinsics are not known."""
 
 
+Evidence = tuple[Tensor, ...]
+"""Arguments of the pose head for one side."""
+
+
 class EncodedView(NamedTuple):
     """Encoder tokens of a batch of views of one shape; good for any number of pairs."""
 
@@ -189,8 +193,14 @@ class GeLoc3r(nn.Module):
             Raw numbers of ``T_2_1`` and of ``T_1_2`` after each round of the head, the last of
             which count, (rounds, B, 12) float32.
         """
+        return self.read(*self.evidence(view1, view2, tokens1, tokens2))
+
+    def evidence(
+        self, view1: EncodedView, view2: EncodedView, tokens1: Tensor, tokens2: Tensor
+    ) -> tuple[Evidence, Evidence]:
+        """What the pose head is given for ``T_2_1`` and for ``T_1_2``: its arguments."""
         if self.matcher is None:
-            return self.pose_head(tokens1)[None], self.pose_head(tokens2)[None]
+            return (tokens1,), (tokens2,)
         assert view1.described
         assert view2.described
         scores = self.matcher.scores(
@@ -201,17 +211,27 @@ class GeLoc3r(nn.Module):
             scores, view1.described.fine, view2.described.fine, view1.grid, view2.grid
         )
         return (
-            self._pose(matches[0], view1, view2, tokens1),
-            self._pose(matches[1], view2, view1, tokens2),
+            self._on_rays(matches[0], view1, view2, tokens1),
+            self._on_rays(matches[1], view2, view1, tokens2),
         )
 
-    def _pose(
+    def read(self, side1: Evidence, side2: Evidence) -> tuple[Tensor, Tensor]:
+        """Regress from the evidence; returns what :meth:`regress` does."""
+        if side1[0].shape[1:] == side2[0].shape[1:]:
+            # The weights of both sides are the same, so two sides are one batch.
+            raw = self.pose_head(*map(torch.cat, zip(side1, side2, strict=True)))
+            raw1, raw2 = raw.unflatten(-2, (2, -1)).unbind(-3)
+        else:
+            raw1, raw2 = self.pose_head(*side1), self.pose_head(*side2)
+        return (raw1[None], raw2[None]) if raw1.ndim == 2 else (raw1, raw2)
+
+    def _on_rays(
         self, matches: Matches, here: EncodedView, there: EncodedView, tokens: Tensor
-    ) -> Tensor:
-        """Regress the pose of one side of design ``matching``, (rounds, B, 12)."""
+    ) -> Evidence:
+        """Matches of one side as the head of design ``matching`` takes them."""
         patch, columns = self.config.patch_size, here.grid[1]
         token = matches.cells // (4 * columns) * columns + matches.cells % (2 * columns) // 2
-        return self.pose_head(
+        return (
             rays(matches.here, here.focal, (here.grid[0] * patch, columns * patch)),
             rays(matches.there, there.focal, (there.grid[0] * patch, there.grid[1] * patch)),
             matches.features,
