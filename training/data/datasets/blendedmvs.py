@@ -26,7 +26,8 @@ class BlendedMvs(PosedDataset):
     Licence: CC BY 4.0.
     Folder: ``<PID>/{blended_images/<8 digits>.jpg, cams/<8 digits>_cam.txt,
     rendered_depth_maps/<8 digits>.pfm}``; PID has 24 hexadecimal digits. Split ``train`` is where
-    the low 64 bits of the PID, seq_low, are no multiple of 10; ``test`` the others.
+    the low 64 bits of the PID, seq_low, are no multiple of 10 (458 of the 502 scenes of its
+    project_lists/BlendedMVG.txt); ``test`` the others.
     Poses: ``extrinsic`` of the camera file is T_camera_world, optical axes; ``intrinsic`` is K
     (MVSNet's format, github.com/YoYo000/MVSNet, "File Formats").
     Depth: PFM, 0 where the mesh has a hole. Scale: up to scale, another one for each scene.

@@ -48,7 +48,8 @@ class Co3d(PosedDataset):
     Intrinsics: NDC, ``ndc_isotropic`` or ``ndc_norm_image_bounds``, +x left and +y up.
     Depth: float16 stored in the bits of a 16-bit PNG, times ``scale_adjustment``, where the depth
     mask is set. Scale: up to scale, another one for each sequence (COLMAP).
-    Format: README and co3d/dataset/data_types.py of that repository; pytorch3d.org/docs/cameras.
+    Format: README and co3d/dataset/data_types.py of that repository; pytorch3d.org/docs/cameras;
+    depth: pytorch3d/implicitron/dataset.
     """
 
     name = "co3d"

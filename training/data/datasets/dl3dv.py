@@ -32,7 +32,8 @@ class Dl3dv(PosedDataset):
     Poses: ``transform_matrix`` is T_world_camera with x right, y up, z backwards (nerfstudio).
     Intrinsics: of the full images (w, h, fl_x, ...), scaled to those at hand; pixel centres at
     0.5 (COLMAP); k1, k2, p1, p2 are removed. Depth: none. Scale: up to scale.
-    Format: docs.nerf.studio, "Data conventions".
+    Format: README of github.com/DL3DV-10K/Dataset ("follows the NeRFStudio convention");
+    docs.nerf.studio, "Data conventions"; github.com/cvg/depthsplat, convert_dl3dv_train.py.
     """
 
     name = "dl3dv"

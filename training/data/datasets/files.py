@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -107,24 +108,33 @@ def opengl_to_optical(T_world_opengl: npt.ArrayLike) -> Array:
     return np.asarray(T_world_opengl, float).reshape(4, 4) @ np.diag([1.0, -1.0, -1.0, 1.0])
 
 
-def read_npz_objects(path: Path) -> dict[str, Any]:
-    """Read an ``.npz`` whose arrays may hold strings, tuples and None, but never code.
+def read_npz_objects(path: Path, names: Iterable[str]) -> dict[str, Any]:
+    """Read arrays of an ``.npz`` that may hold strings, tuples and None, but never code.
 
-    Published indices keep Python objects in arrays; unpickling whatever a file says could run
-    code, so anything but numbers, texts and arrays is refused.
+    Published indices keep Python objects in arrays, or are one pickled dictionary under the name
+    of an archive; unpickling whatever a file says could run code, so anything but numbers, texts
+    and arrays is refused.
 
     Raises:
-        DataError: if the file is no such archive, or holds something else.
+        DataError: if the file is no such archive, lacks a name, or holds something else.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            return {
-                name.removesuffix(".npy"): _read_array(archive.read(name))
-                for name in archive.namelist()
-            }
-    except (zipfile.BadZipFile, ValueError, EOFError, pickle.UnpicklingError) as error:
+        with path.open("rb") as file:
+            if file.read(1) == pickle.PROTO:
+                file.seek(0)
+                index = _Data(file).load()
+                return {name: index[name] for name in names}
+            with zipfile.ZipFile(file) as archive:
+                return {name: _read_array(archive.read(f"{name}.npy")) for name in names}
+    except NO_INDEX as error:
         raise DataError(f"{path} is not an index in .npz ({error})") from error
 
+
+NO_INDEX = (
+    OSError, EOFError, LookupError, TypeError, ValueError, AttributeError,
+    zipfile.BadZipFile, pickle.UnpicklingError,
+)  # fmt: skip
+"""What damaged archives and pickles raise."""
 
 HARMLESS = {
     "_reconstruct": np.array(0).__reduce__()[0],

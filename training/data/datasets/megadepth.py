@@ -29,7 +29,8 @@ class MegaDepth(PosedDataset):
 
     Download: MegaDepth_v1 and the SfM models of cs.cornell.edu/projects/megadepth; undistort
     them with github.com/mihaidusmanu/d2-net ("Downloading and preprocessing the MegaDepth
-    dataset"), or take the index of github.com/zju3dv/LoFTR, docs/TRAINING.md.
+    dataset"), or take its images and the index that github.com/zju3dv/LoFTR links in
+    docs/TRAINING.md.
     Licence: CC BY 4.0 (depths and models); the photographs keep their owners' licences.
     Folder: ``Undistorted_SfM/``, ``phoenix/S6/zl548/MegaDepth_v1/`` and the index
     ``scene_info/<scene>.npz`` or LoFTR's ``index/scene_info_0.1_0.7/*.npz``: image_paths,
@@ -37,12 +38,15 @@ class MegaDepth(PosedDataset):
     Poses: T_camera_world, optical axes (COLMAP). Intrinsics: COLMAP, pixel centres at 0.5.
     Depth: HDF5, ``depth``, 0 where unknown; maps that order instead of measure hold negative
     numbers and are refused. Scale: up to scale, another one for each scene.
+    Format: D2-Net's megadepth_utils (undistort_reconstructions.py calls COLMAP's
+    image_undistorter, preprocess_scene.py writes the index); LoFTR's src/datasets/megadepth.py.
     """
 
     name = "megadepth"
     scale = Scale.UP_TO_SCALE
     splits: ClassVar[tuple[str, ...]] = ("train",)
     indices: ClassVar[tuple[str, ...]] = ("scene_info/*.npz", "index/scene_info_0.1_0.7/*.npz")
+    fields: ClassVar[tuple[str, ...]] = ("image_paths", "depth_paths", "intrinsics", "poses")
 
     @classmethod
     def recognises(cls, root: Path) -> bool:
@@ -61,7 +65,7 @@ class MegaDepth(PosedDataset):
     def _index(self, scene: str) -> dict[str, Any]:
         for path in self._index_files(self.root):
             if path.stem == scene:
-                return _read_index(path)
+                return _read_index(path, self.fields)
         raise DataError(f"{self.root} has no index of the scene {scene}")
 
     def _entries(self, scene: str) -> Iterable[Entry]:
@@ -105,13 +109,15 @@ class MegaDepth1500(MegaDepth):
     Download: ``megadepth_test_1500.tar`` as github.com/zju3dv/LoFTR says in docs/TRAINING.md, and
     assets/megadepth_test_1500_scene_info of that repository.
     Folder: as :class:`MegaDepth`, the index in ``megadepth_test_1500_scene_info/``: five files
-    ``0015_0.1_0.3.npz`` and so on, with ``pair_infos``: ((i, j), overlap, matches).
+    ``0015_0.1_0.3.npz`` and so on, each a pickled dictionary with 300 ``pair_infos``: ((i, j),
+    overlap, matches).
     Licence, poses, intrinsics and scale: as there. Depth is read where its files are there.
     """
 
     name = "megadepth1500"
     splits = ("test",)
     indices = ("megadepth_test_1500_scene_info/*.npz",)
+    fields = (*MegaDepth.fields, "pair_infos")
 
     def scenes(self) -> list[str]:
         """Names of the index files: one for a scene and a range of overlap."""
@@ -136,5 +142,5 @@ class MegaDepth1500(MegaDepth):
 
 
 @cache
-def _read_index(path: Path) -> dict[str, Any]:
-    return read_npz_objects(path)
+def _read_index(path: Path, fields: tuple[str, ...]) -> dict[str, Any]:
+    return read_npz_objects(path, fields)

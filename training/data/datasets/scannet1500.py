@@ -25,14 +25,16 @@ SIZE = (640, 480)
 class ScanNet1500(PosedDataset):
     """ScanNet1500 (Sarlin et al., CVPR 2020, of ScanNet, Dai et al., CVPR 2017), for testing.
 
-    Download: after ScanNet's terms, ``scannet_test_1500.tar`` and the index ``test.npz`` and
-    ``intrinsics.npz`` as github.com/zju3dv/LoFTR says in docs/TRAINING.md.
+    Download: after ScanNet's terms, ``scannet_test_1500.tar`` as github.com/zju3dv/LoFTR says in
+    docs/TRAINING.md; the index ``test.npz`` and ``intrinsics.npz`` of its
+    assets/scannet_test_1500.
     Licence: ScanNet terms of use, non-commercial, by application.
     Folder: ``scannet_test_1500/scene0707_00/{color/15.jpg, depth/15.png, pose/15.txt}``,
     ``test.npz`` with ``name`` (1500, 4): scene, scan, frame, frame; ``intrinsics.npz``: K of the
     depth camera by scan.
-    Poses: T_world_camera, 4x4 text, -inf where tracking was lost. Intrinsics: the depth camera's,
-    for colour resized to 640x480. Depth: millimetres. Scale: metric.
+    Poses: T_world_camera, 4x4 text, not finite where tracking was lost. Intrinsics: the depth
+    camera's, for colour resized to 640x480. Depth: millimetres. Scale: metric.
+    Format: src/datasets/scannet.py and src/utils/dataset.py of LoFTR.
     """
 
     name = "scannet1500"

@@ -28,9 +28,12 @@ class SevenScenes(PosedDataset):
     Folder: ``<scene>/{TrainSplit.txt, TestSplit.txt}`` with lines ``sequence1``, and
     ``<scene>/seq-01/frame-000000.{color.png, depth.png, pose.txt}``, 640x480.
     Poses: T_world_camera, 4x4 text. Intrinsics: one for all, focal length 585, principal point
-    (320, 240): the depth camera's, which is the one that was tracked. The page gives none of the
-    colour camera, nor are the two aligned; colour is off by a few pixels.
+    (320, 240): what its authors took for the depth camera, which is the one that was tracked.
+    They calibrated neither camera, nor are the two aligned: depth is some pixels off the colour
+    image, whose focal length others take for 525 (DSAC*).
     Depth: millimetres, 65535 where unknown. Scale: metric.
+    Format: the page of the dataset, as github.com/naver/kapture quotes it in
+    tools/kapture_import_7scenes.py; github.com/vislearn/dsacstar, datasets/setup_7scenes.py.
     """
 
     name = "7scenes"

@@ -17,11 +17,19 @@ def test_objects_of_an_index_are_read(tmp_path):
     paths = np.array(["a.jpg", None], object)
     pairs = np.array([((0, 1), np.float64(0.3), np.zeros(2)), ((1, 0), 0.1, None)], object)
     np.savez(tmp_path / "index.npz", image_paths=paths, pair_infos=pairs, numbers=np.arange(3.0))
-    read = files.read_npz_objects(tmp_path / "index.npz")
+    read = files.read_npz_objects(tmp_path / "index.npz", ["image_paths", "pair_infos", "numbers"])
     assert read["image_paths"].tolist() == ["a.jpg", None]
     assert read["pair_infos"][0][0] == (0, 1)
     assert read["pair_infos"][0][1] == pytest.approx(0.3)
     assert read["numbers"].tolist() == [0, 1, 2]
+
+
+def test_a_pickled_dictionary_is_an_index_too(tmp_path):
+    path = tmp_path / "index.npz"
+    path.write_bytes(pickle.dumps({"poses": [np.eye(4), None], "more": 1}))
+    assert files.read_npz_objects(path, ["poses"])["poses"][1] is None
+    with pytest.raises(DataError, match="'scores'"):
+        files.read_npz_objects(path, ["scores"])
 
 
 class Harmful:
@@ -34,7 +42,7 @@ def test_an_index_cannot_run_code(tmp_path, capsys):
     array[0] = Harmful()
     np.savez(tmp_path / "bad.npz", image_paths=array)
     with pytest.raises(DataError, match=r"builtins\.print, which is not data"):
-        files.read_npz_objects(tmp_path / "bad.npz")
+        files.read_npz_objects(tmp_path / "bad.npz", ["image_paths"])
     assert capsys.readouterr().out == ""
 
 
@@ -42,7 +50,7 @@ def test_damaged_indices(tmp_path):
     path = tmp_path / "bad.npz"
     path.write_bytes(b"PK nonsense")
     with pytest.raises(DataError, match="is not an index"):
-        files.read_npz_objects(path)
+        files.read_npz_objects(path, ["x"])
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         header, {"descr": "|O", "fortran_order": False, "shape": (1,)}
@@ -50,7 +58,7 @@ def test_damaged_indices(tmp_path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("x.npy", header.getvalue() + pickle.dumps("cut")[:-2])
     with pytest.raises(DataError, match="is not an index"):
-        files.read_npz_objects(path)
+        files.read_npz_objects(path, ["x"])
 
 
 def test_depth_pngs(tmp_path):
