@@ -19,6 +19,7 @@ from geloc3r_ros.errors import ConfigError
 from geloc3r_ros.model import EncodedView, GeLoc3r
 from geloc3r_ros.model.match_head import MatchPoseHead
 from geloc3r_ros.model.matching import CELL, Matcher
+from geloc3r_ros.model.network import Evidence
 from geloc3r_ros.model.pose_head import pose_from_raw
 from geloc3r_training.config import StageConfig
 from geloc3r_training.correlation import coarse_loss, draw, draw_lots, fine_loss
@@ -40,7 +41,7 @@ from geloc3r_training.matching import AttentionTap, MatchHead, attention_loss, t
 from geloc3r_training.pairs import PairBatch
 from geloc3r_training.simulated_matches import MatchBatch
 
-__all__ = ["OBJECTIVES", "Objective", "own_teacher"]
+__all__ = ["OBJECTIVES", "Objective", "Seen", "own_teacher"]
 
 FADE = 0.05
 """Baseline over median depth at which the raw translation is taught to be half a unit long."""
@@ -54,16 +55,26 @@ ROUND_DISCOUNT = 0.7
 Terms = dict[str, Tensor]
 
 
-class Regressed(NamedTuple):
-    """What the network says of B pairs; element 0 is side 1's or ``T_2_1``'s."""
+class Seen(NamedTuple):
+    """What a network makes of B pairs before its head; element 0 is side 1's."""
 
     views: tuple[EncodedView, EncodedView]
     tokens: tuple[Tensor, Tensor]
     """Decoder tokens (B, N, C) float32."""
-    rounds: tuple[Tensor, Tensor]
-    """Raw pose numbers after each round of the head, (rounds, B, 12)."""
+    evidence: tuple[Evidence, Evidence]
+    """What the pose head is given."""
     scores: Tensor | None
     """Of the cross-attention that is taught."""
+    maps: tuple[DescriptorMap, DescriptorMap] | None
+    """What the teacher says, where there is one."""
+
+
+class Regressed(NamedTuple):
+    """What the network says of B pairs; element 0 is ``T_2_1``'s."""
+
+    seen: Seen
+    rounds: tuple[Tensor, Tensor]
+    """Raw pose numbers after each round of the head, (rounds, B, 12)."""
 
     @property
     def raw(self) -> tuple[Tensor, Tensor]:
@@ -111,9 +122,17 @@ class Objective(nn.Module):
         assert isinstance(network, GeLoc3r)
         return network
 
-    def forward(self, batch: PairBatch, step: int) -> ConsistencyStep:
-        """Compute the losses of a batch at a step of the stage."""
-        regressed = self._regress(batch)
+    def forward(self, batch: PairBatch, step: int, seen: Seen | None = None) -> ConsistencyStep:
+        """Compute the losses of a batch at a step of the stage.
+
+        Args:
+            batch: The pairs.
+            step: Of the stage.
+            seen: What :meth:`see` returned of them, where that is known.
+        """
+        seen = self.see(batch) if seen is None else seen
+        with self._autocast(batch):
+            regressed = Regressed(seen, self._rounds(seen))
         T_2_1 = scale_lengths(batch.T_2_1, 1.0 / median_depth(batch.depth[:, 0]))
         steps = [
             self._pose(batch, regressed, T_2_1, step),
@@ -127,23 +146,31 @@ class Objective(nn.Module):
             {name: both for one in taken for name, both in one.tallies.items()},
         )
 
-    def _regress(self, batch: PairBatch) -> Regressed:
+    def see(self, batch: PairBatch) -> Seen:
+        """Run all of the network but its head, and the teacher."""
         auxiliary, network = self.config.auxiliary, self.network
         tap = AttentionTap(network, auxiliary.attention_block, auxiliary.attention_heads)
-        with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=self.bf16), tap:
+        with self._autocast(batch), tap:
             images, focals, places = batch.distinct()
             encoded = network.encode(images, focals)
             views = encoded.of(places[:, 0]), encoded.of(places[:, 1])
             tokens = network.decode_tokens(*views)
             scores = tap.scores() if auxiliary.attention else None
-            rounds = self._rounds(views, tokens)
-        return Regressed(views, (tokens[0].float(), tokens[1].float()), rounds, scores)
+            evidence = self._evidence(views, tokens)
+            maps = self.teacher(*batch.views()) if self.teacher else None
+        return Seen(views, (tokens[0].float(), tokens[1].float()), evidence, scores, maps)
 
-    def _rounds(
+    def _evidence(
         self, views: tuple[EncodedView, EncodedView], tokens: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Evidence, Evidence]:
+        return self.network.evidence(*views, *tokens)
+
+    def _rounds(self, seen: Seen) -> tuple[Tensor, Tensor]:
         """Raw pose numbers after each round of the head, (rounds, B, 12)."""
-        return self.network.regress(*views, *tokens)
+        return self.network.read(*seen.evidence)
+
+    def _autocast(self, batch: PairBatch) -> torch.autocast:
+        return torch.autocast(batch.images.device.type, torch.bfloat16, enabled=self.bf16)
 
     def _pose(
         self, batch: PairBatch, regressed: Regressed, T_2_1: Tensor, step: int
@@ -163,14 +190,15 @@ class Objective(nn.Module):
         weights = self.config.auxiliary
         terms: Terms = {}
         tallies: Terms = {}
-        if regressed.scores is not None or weights.match:
+        seen = regressed.seen
+        if seen.scores is not None or weights.match:
             truth = token_matches(batch, self.network.config.patch_size)
-        if regressed.scores is not None:
-            loss, distance = attention_loss(regressed.scores, truth)
+        if seen.scores is not None:
+            loss, distance = attention_loss(seen.scores, truth)
             terms["attention"] = weights.attention * loss.mean()
             tallies["match/attention_patches"] = tally(distance, truth.seen)
         if weights.match:
-            loss, distance = self.parts["match"](torch.cat(regressed.tokens), truth)
+            loss, distance = self.parts["match"](torch.cat(seen.tokens), truth)
             terms["match"] = weights.match * loss.mean()
             tallies["match/head_patches"] = tally(distance, truth.seen)
         if weights.translation:
@@ -184,7 +212,7 @@ class Objective(nn.Module):
         if weights.rounds:
             terms["rounds"] = weights.rounds * self._earlier_rounds(batch, regressed, T_2_1)
         if weights.correlation:
-            losses, correlation = self._correlation(batch, regressed, step)
+            losses, correlation = self._correlation(batch, seen, step)
             terms |= {name: weights.correlation * loss for name, loss in losses.items()}
             tallies |= correlation
         return ConsistencyStep.of(terms, tallies) if terms else None
@@ -203,19 +231,17 @@ class Objective(nn.Module):
         ]
         return torch.stack(losses).sum()
 
-    def _correlation(
-        self, batch: PairBatch, regressed: Regressed, step: int
-    ) -> tuple[Terms, Terms]:
+    def _correlation(self, batch: PairBatch, seen: Seen, step: int) -> tuple[Terms, Terms]:
         """Terms and tallies of the explicit comparison, over both sides."""
         matcher = self.network.matcher
         assert isinstance(matcher, Matcher)
         truth = token_matches(batch, CELL, CELL - 1)
         lots = draw_lots(truth, batch.ids, step, self.seed)
-        views = regressed.views
-        with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=self.bf16):
+        views = seen.views
+        with self._autocast(batch):
             described = [
                 matcher.describe(view.described.coarse, tokens, view.grid)
-                for view, tokens in zip(views, regressed.tokens)
+                for view, tokens in zip(views, seen.tokens)
                 if view.described
             ]
         fine = [view.described.fine for view in views if view.described]
@@ -250,8 +276,8 @@ class Objective(nn.Module):
 class SimulatedMatches(Objective):
     """Stage ``simulated``: the pose head alone, on matches without images."""
 
-    def forward(self, batch: MatchBatch, step: int) -> ConsistencyStep:
-        """Compute the losses of a batch at a step of the stage."""
+    def forward(self, batch: MatchBatch, step: int, seen: Seen | None = None) -> ConsistencyStep:
+        """Compute the losses of a batch at a step of the stage; there is no view to be seen."""
         head = self.network.pose_head
         assert isinstance(head, MatchPoseHead)
         rounds = head(batch.rays1, batch.rays2, batch.features)
@@ -271,11 +297,17 @@ class SimulatedMatches(Objective):
 class Correspondence(Objective):
     """Stage ``matching``: the explicit comparison alone, before there is a pose to speak of."""
 
-    def _rounds(
+    def _evidence(
         self, views: tuple[EncodedView, EncodedView], tokens: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        still = views[0].focal.new_tensor([0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1])
-        return still.expand(1, len(tokens[0]), 12), still.expand(1, len(tokens[1]), 12)
+    ) -> tuple[Evidence, Evidence]:
+        return (), ()
+
+    def _rounds(self, seen: Seen) -> tuple[Tensor, Tensor]:
+        still = seen.views[0].focal.new_tensor([0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1])
+        return (
+            still.expand(1, len(seen.tokens[0]), 12),
+            still.expand(1, len(seen.tokens[1]), 12),
+        )
 
     def _pose(
         self, batch: PairBatch, regressed: Regressed, T_2_1: Tensor, step: int
@@ -291,10 +323,11 @@ class Descriptors(Objective):
         return {**super()._heads(network), "descriptor": descriptor}
 
     def _further(self, batch: PairBatch, regressed: Regressed, step: int) -> ConsistencyStep:
-        encoded = [view._replace(tokens=view.tokens.float()) for view in regressed.views]
-        maps = self.parts["descriptor"](encoded, regressed.tokens)
+        seen = regressed.seen
+        encoded = [view._replace(tokens=view.tokens.float()) for view in seen.views]
+        maps = self.parts["descriptor"](encoded, seen.tokens)
         return descriptor_step(
-            *_views(batch, regressed, maps),
+            *_views(batch, seen, maps),
             batch.T_2_1,
             self.config.gcr,
             pair_ids=batch.ids,
@@ -318,11 +351,9 @@ class Consistency(Objective):
     def _pose(
         self, batch: PairBatch, regressed: Regressed, T_2_1: Tensor, step: int
     ) -> ConsistencyStep:
-        assert self.teacher is not None
-        with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=self.bf16):
-            maps = self.teacher(*batch.views())
+        assert regressed.seen.maps is not None
         return self.parts["consistency"](
-            *_views(batch, regressed, maps),
+            *_views(batch, regressed.seen, regressed.seen.maps),
             *(pose_from_raw(raw) for raw in regressed.raw),
             batch.T_2_1,
             pair_ids=batch.ids,
@@ -341,10 +372,10 @@ OBJECTIVES: dict[str, type[Objective]] = {
 
 
 def _views(
-    batch: PairBatch, regressed: Regressed, maps: tuple[DescriptorMap, DescriptorMap]
+    batch: PairBatch, seen: Seen, maps: tuple[DescriptorMap, DescriptorMap]
 ) -> Iterator[View]:
     """What GCR takes of both views."""
-    for i, (view, tokens) in enumerate(zip(regressed.views, regressed.tokens)):
+    for i, (view, tokens) in enumerate(zip(seen.views, seen.tokens)):
         yield View(batch.depth[:, i], batch.K[:, i], TokenMap(tokens, view.grid), maps[i])
 
 

@@ -20,7 +20,7 @@ from geloc3r_ros.model.match_head import MatchPoseHead
 from geloc3r_training.config import StageConfig, TrainingConfig
 from geloc3r_training.gcr import ConsistencyStep, Teacher, load_mast3r
 from geloc3r_training.gcr.diagnostics import gradient_norms
-from geloc3r_training.objectives import OBJECTIVES, Objective, own_teacher
+from geloc3r_training.objectives import OBJECTIVES, Objective, Seen, own_teacher
 from geloc3r_training.pairs import PairBatch
 
 __all__ = ["Stage", "learning_rate"]
@@ -96,7 +96,11 @@ class Stage:
         return network
 
     def update(
-        self, batch: PairBatch, step: int, with_gradients: bool = False
+        self,
+        batch: PairBatch,
+        step: int,
+        with_gradients: bool = False,
+        seen: Seen | None = None,
     ) -> tuple[ConsistencyStep, dict[str, float]]:
         """Update the weights once; nothing here waits for a GPU, but for the gradients' norms.
 
@@ -107,10 +111,11 @@ class Stage:
             batch: This process's share of the pairs.
             step: Of the stage.
             with_gradients: Return the norm of each term's gradient on the network, too.
+            seen: What the network sees in the batch, where that is known.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.config, step, self.restarted)
-        result = self.model(batch, step)
+        result = self.model(batch, step, seen)
         trunk = self.objective.network.parameters()
         norms = gradient_norms(result.terms, trunk) if with_gradients else {}
         # A loss that is not finite must spoil the gradient, which all processes see.
