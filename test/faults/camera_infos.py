@@ -23,6 +23,11 @@ def _refused(words: str) -> tuple[Observation, ...]:
     return Counted("sets refused"), Tells("last error", words)
 
 
+def _until_refused(rig: Rig, words: str) -> None:
+    """Send sets until one is refused in these words: the images may overtake the camera_info."""
+    rig.send_until(lambda: words in rig.value("last error"))
+
+
 def _info(K_left: Any = K, size: tuple[int, int] = SIZE, **fields: Any) -> Callable[[Rig], None]:
     """A camera_info of the left camera with these values, then a set."""
 
@@ -41,7 +46,7 @@ def _unfit(K_left: Any, **fields: Any) -> Callable[[Rig], None]:
     def inject(rig: Rig) -> None:
         rig.send_intrinsics()
         rig.send_camera_info("left", K_left, SIZE, **fields)
-        rig.send_until(lambda: rig.counted("sets refused") > 0)
+        _until_refused(rig, NO_FIT)
 
     return inject
 
@@ -78,11 +83,11 @@ def _with(row: int, column: int, value: float) -> Any:
     return matrix
 
 
-def _distorted(model: str, D: tuple[float, ...]) -> Callable[[Rig], None]:
+def _distorted(model: str, D: tuple[float, ...], words: str) -> Callable[[Rig], None]:
     def inject(rig: Rig) -> None:
         rig.send_intrinsics()
         rig.send_camera_info("left", K, SIZE, D, model)
-        rig.send_until(lambda: rig.counted("sets refused") > 0)
+        _until_refused(rig, words)
 
     return inject
 
@@ -112,27 +117,27 @@ CAMERA_INFO_FAULTS = (
     ),
     Fault(
         "camera_info required, none arrives",
-        lambda rig: rig.send_until(lambda: rig.counted("sets refused") > 0),
+        lambda rig: _until_refused(rig, "no camera_info has arrived"),
         _refused("no camera_info has arrived"),
         parameters=REQUIRED,
     ),
     Fault(
         "distortion model unknown",
-        _distorted("fisheye9", (0.1,) * 4),
+        _distorted("fisheye9", (0.1,) * 4, "'fisheye9' is not one of"),
         _refused("'fisheye9' is not one of"),
         _again,
         parameters=RECTIFY,
     ),
     Fault(
         "distortion with too few coefficients",
-        _distorted("plumb_bob", (0.1, 0.2)),
+        _distorted("plumb_bob", (0.1, 0.2), "2 distortion coefficients"),
         _refused("2 distortion coefficients"),
         _again,
         parameters=RECTIFY,
     ),
     Fault(
         "scale from a camera_info without baseline",
-        lambda rig: (rig.send_intrinsics(), rig.send_until(lambda: rig.counted("sets refused"))),
+        lambda rig: (rig.send_intrinsics(), _until_refused(rig, "has no baseline")),
         _refused("has no baseline"),
         parameters={"scale.source": "camera_info"},
     ),

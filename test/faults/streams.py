@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import rclpy
 from faults.fault import Answered, Counted, Fault, Logged, Observation, Says, Tells
 from faults.rig import PAIR, PERIOD, Rig
 from helpers.robot import BASE_STAMP, image_message, wait_until
@@ -106,8 +107,17 @@ def _back_to(stamp: int) -> Callable[[Rig], None]:
 
 
 def _another_type(rig: Rig) -> None:
+    """From a participant of its own: within one, DDS refuses a second type of a topic."""
     _gone("left")(rig)
-    rig.other = rig.tester.create_publisher(String, "/left/image", 10)
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    rig.other = rclpy.create_node("stranger", context=context)
+    rig.other.create_publisher(String, "/left/image", 10)
+
+
+def _end_stranger(rig: Rig) -> None:
+    rig.other.destroy_node()
+    rclpy.shutdown(context=rig.other.context)
 
 
 def _end_other(rig: Rig) -> None:
@@ -138,12 +148,18 @@ def _joining(rig: Rig) -> None:
             rig.tester.destroy_subscription(subscription)
 
 
-def _disable(on: bool) -> Callable[[Rig], None]:
+def _enable(on: bool) -> Callable[[Rig], None]:
     def call(rig: Rig) -> None:
         assert rig.call(SetBool, "/geloc3r/enable", SetBool.Request(data=on)).success
-        rig.send(PAIR, rig.next_stamp())
 
     return call
+
+
+def _disabled(rig: Rig) -> None:
+    """No set is answered."""
+    _enable(False)(rig)
+    stamp = rig.send_pair()
+    assert not wait_until(lambda: stamp in rig.ledger.answered, 0.5)
 
 
 def _resets(rig: Rig) -> None:
@@ -217,7 +233,7 @@ STREAM_FAULTS = (
         "another type of message on the image topic",
         _another_type,
         (Says("/left/image carries std_msgs/msg/String"),),
-        _end_other,
+        _end_stranger,
     ),
     Fault(
         "reliable images wanted, best effort offered",
@@ -227,7 +243,7 @@ STREAM_FAULTS = (
         parameters=STRICT,
     ),
     Fault("publishers and listeners come and go", _joining, (Answered(5),)),
-    Fault("disabled by ~/enable", _disable(False), (Says("disabled"),), _disable(True)),
+    Fault("disabled by ~/enable", _disabled, (Says("disabled"),), _enable(True)),
     Fault("~/reset while images arrive", _resets, (Tells("state", "active"),)),
     Fault("sim time switched on and off", _sim_time, ANSWERED),
     Fault("sim time without /clock", lambda rig: rig.recover(), ANSWERED, parameters=SIM),
