@@ -29,6 +29,7 @@ TEST = [
     "hypothesis>=6",
     "mypy>=1.10",
     "poselib>=2.0.4",
+    "psutil>=5.9",
     "pytest>=8",
     "pytest-timeout>=2.2",
     "ruff>=0.6",

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes the table of docs/reliability.md by letting every fault happen.
 
-    PYTHONPATH=test python test/faults/table.py --tries 10
+    PYTHONPATH=test:$PYTHONPATH python test/faults/table.py --tries 10
 
 Storms are as long as they should be in the first try, and as in the tests in the others.
 """
