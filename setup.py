@@ -8,7 +8,9 @@ A ROS workspace builds the same code with its messages by CMakeLists.txt.
 from setuptools import find_packages, setup
 
 RUN = [
+    "backports.zstd>=1; python_version < '3.14'",
     "huggingface_hub>=0.20",
+    "lz4>=4",
     "matplotlib>=3.5",
     "numpy>=1.21",
     "opencv-python-headless>=4.5",

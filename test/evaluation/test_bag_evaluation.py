@@ -3,6 +3,7 @@
 """Whole evaluations of bags: images, recorded poses, damage, interruption; and the page."""
 
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -185,6 +186,25 @@ def test_a_bag_that_was_cut_off_is_evaluated_as_far_as_it_goes(tmp_path):
     assert trouble.split(";")[0] in (tmp_path / "out" / "report.html").read_text().replace(
         "&#x27;", "'"
     )
+
+
+def test_a_damaged_chunk_is_said_and_the_rest_evaluated(tmp_path):
+    write_recording(tmp_path / "recording")
+    copy = BagWriter(tmp_path / "bag", compressed=True)
+    with BagReader(tmp_path / "recording") as source, copy:
+        for topic in source.topics.values():
+            copy.add_topic(topic.name, topic.type)
+        for message in source.messages():
+            copy.write_serialized(message.topic, message.stamp, message.data)
+    file = tmp_path / "bag" / "bag.mcap"
+    data = bytearray(file.read_bytes())
+    second = [match.start() for match in re.finditer(rb"\x28\xb5\x2f\xfd", data)][1]
+    data[second] ^= 0xFF  # of the number that every zstd frame begins with
+    file.write_bytes(data)
+    results = evaluate(tmp_path / "bag", tmp_path / "out", "orb")
+    assert 3 <= results["methods"]["orb"]["pairs"] < 13
+    (trouble,) = results["troubles"]
+    assert "are damaged and were left out" in trouble
 
 
 def test_no_pair_and_no_truth_are_said(moving_bag, tmp_path):

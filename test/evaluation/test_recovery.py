@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bags that were cut off or lost their metadata: what is whole is read, and the damage is said."""
 
+from struct import pack_into, unpack_from
+from zlib import crc32
+
 import numpy as np
 import pytest
 
@@ -57,6 +60,67 @@ def test_of_a_compressed_chunk_that_is_torn_nothing_is_read(tmp_path):
     cut(tmp_path / "bag" / "bag.mcap", 0.5)
     with pytest.raises(BagError, match="Not one message of it is whole"):
         open_bag(tmp_path / "bag", tmp_path / "scratch.mcap")
+
+
+def chunks(data):
+    """Where the chunks of an mcap file begin and end, and where the records of each do."""
+    start = 8
+    while start < len(data):
+        kind, length = unpack_from("<BQ", data, start)
+        if kind == 6:
+            (letters,) = unpack_from("<I", data, start + 9 + 28)
+            yield start, start + 9 + 28 + 4 + letters + 8, start + 9 + length
+        start += 9 + length
+        if kind == 2:
+            return
+
+
+def with_checksums(path):
+    """rosbags writes none; other recorders do."""
+    data = bytearray(path.read_bytes())
+    for start, records, end in chunks(data):
+        pack_into("<I", data, start + 9 + 24, crc32(data[records:end]))
+    path.write_bytes(data)
+    return data
+
+
+def test_checksums_that_are_right_change_nothing(bag, tmp_path):
+    with_checksums(bag / "bag.mcap")
+    assert count(bag, tmp_path / "scratch.mcap") == (COUNT, "")
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_chunk_that_is_not_what_was_written_is_left_out(bag, tmp_path, number):
+    data = with_checksums(bag / "bag.mcap")
+    spans = list(chunks(data))
+    start, records, end = spans[number]  # the first one defines the topic
+    data[(records + end) // 2] ^= 1  # a pixel
+    (bag / "bag.mcap").write_bytes(data)
+    read, trouble = count(bag, tmp_path / "scratch.mcap")
+    lost = (end - records) / sum(end - records for _, records, end in spans)
+    assert read == pytest.approx(COUNT * (1 - lost), abs=2)
+    assert trouble == (
+        f"1 of {len(spans)} chunks of bag.mcap are damaged and were left out; "
+        f"the first begins at byte {start}"
+    )
+
+
+@pytest.mark.parametrize("place", [0.0, 1.0])
+def test_a_compressed_chunk_that_cannot_be_unpacked_is_left_out(tmp_path, place):
+    with BagWriter(tmp_path / "bag", compressed=True) as bag:
+        bag.add_topic("/image", "sensor_msgs/msg/Image")
+        noise = np.random.default_rng(0).integers(0, 255, (1000, 1000), np.uint8)
+        for i in range(4):
+            bag.write("/image", i + 1, messages.grey_image(i + 1, "a", noise))
+    path = tmp_path / "bag" / "bag.mcap"
+    data = bytearray(path.read_bytes())
+    spans = list(chunks(data))
+    _, records, end = spans[0]
+    data[round(records + place * (end - records - 1))] ^= 0xFF
+    path.write_bytes(data)
+    read, trouble = count(tmp_path / "bag", tmp_path / "scratch.mcap")
+    assert 0 < read < 4
+    assert f"1 of {len(spans)} chunks" in trouble
 
 
 def test_a_file_without_its_index_is_whole(bag, tmp_path):
