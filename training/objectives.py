@@ -157,7 +157,7 @@ class Objective(nn.Module):
             tokens = network.decode_tokens(*views)
             scores = tap.scores() if auxiliary.attention else None
             evidence = self._evidence(views, tokens)
-            maps = self.teacher(*batch.views()) if self.teacher else None
+            maps = self.teacher(images, places) if self.teacher else None
         return Seen(views, (tokens[0].float(), tokens[1].float()), evidence, scores, maps)
 
     def _evidence(
@@ -345,7 +345,9 @@ class Consistency(Objective):
                 "stage consistency has no teacher: put a stage descriptors before it, start from "
                 "a checkpoint of one, or set teacher to a checkpoint of MASt3R"
             )
-        consistency = GeometricConsistency(self.config.gcr, network.config.decoder_dim)
+        consistency = GeometricConsistency(
+            self.config.gcr, network.config.decoder_dim, self.teacher.channels
+        )
         return {**super()._heads(network), "consistency": consistency}
 
     def _pose(
@@ -380,20 +382,23 @@ def _views(
 
 
 def own_teacher(network: GeLoc3r, parts: Mapping[str, Tensor]) -> Teacher | None:
-    """Freeze what the stages before trained; None where they trained no descriptor heads.
+    """Freeze what the stages before trained; None where that describes nothing.
 
     Args:
         network: Any network of the right dimensions; it is copied.
         parts: Weights of ``Objective.parts``.
     """
-    if "descriptor.view_1.fc1.weight" not in parts:
+    heads = None
+    if "descriptor.view_1.fc1.weight" in parts:
+        hidden, channels = parts["descriptor.view_1.fc1.weight"].shape
+        heads = DescriptorHeads(network.config, hidden // channels)
+    elif "network.matcher.sharpness" not in parts:
         return None
-    hidden, channels = parts["descriptor.view_1.fc1.weight"].shape
-    heads = DescriptorHeads(network.config, hidden // channels)
     teacher = Teacher(network, heads)
     for module, prefix in ((teacher.trunk, "network."), (teacher.heads, "descriptor.")):
-        own = {n.removeprefix(prefix): x for n, x in parts.items() if n.startswith(prefix)}
-        module.load_state_dict(own)
+        if module is not None:
+            own = {n.removeprefix(prefix): x for n, x in parts.items() if n.startswith(prefix)}
+            module.load_state_dict(own)
     return teacher
 
 

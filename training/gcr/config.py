@@ -124,7 +124,14 @@ class GcrConfig:
     def tiny(cls, **changes: Any) -> GcrConfig:
         """Return settings that cost less than a step of the tiny network."""
         small = cls(
-            points=256, fine_radius=5, dim=64, layers=2, heads=2, hypotheses=64, candidates=2
+            points=256,
+            fine_radius=5,
+            temperature=0.03,
+            dim=64,
+            layers=2,
+            heads=2,
+            hypotheses=64,
+            candidates=2,
         )
         return replace(small, **changes)
 

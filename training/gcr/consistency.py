@@ -7,14 +7,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from geloc3r_training.gcr import losses, records
 from geloc3r_training.gcr.config import GcrConfig
-from geloc3r_training.gcr.correspondences import sample_correspondences
-from geloc3r_training.gcr.descriptors import match
+from geloc3r_training.gcr.correspondences import Correspondences, sample_correspondences
+from geloc3r_training.gcr.descriptors import Matches, match
 from geloc3r_training.gcr.diagnostics import add_tallies
 from geloc3r_training.gcr.fusion_transformer import FusionTransformer
 from geloc3r_training.gcr.pairs import (
@@ -29,7 +30,54 @@ from geloc3r_training.gcr.se3 import inverse, retract
 from geloc3r_training.gcr.steps import ConsistencyStep, full_precision, pose_step
 from geloc3r_training.gcr.weighted_ransac import RansacResult, weighted_ransac
 
-__all__ = ["GeometricConsistency"]
+__all__ = ["GeometricConsistency", "Observation", "observe"]
+
+
+class Observation(NamedTuple):
+    """What there is to solve a pose of, in one direction; lengths are over the median depth."""
+
+    truth: Correspondences
+    matches: Matches
+
+
+@torch.no_grad()
+def observe(
+    view_1: View,
+    view_2: View,
+    T_2_1: Tensor,
+    config: GcrConfig,
+    seed: int,
+    step: int,
+    pair_ids: Sequence[int],
+) -> list[Observation]:
+    """Draw true correspondences of both directions, and look for them in the other view.
+
+    It has no part in what is regressed, so that it may be done once for many heads. Arguments are
+    those of :class:`GeometricConsistency`.
+    """
+    unit = median_depth(view_1.depth)
+    T_2_1 = scale_lengths(T_2_1, 1.0 / unit)
+    generators = pair_generators(seed, step, pair_ids)
+    found = []
+    with full_precision(T_2_1):
+        for first, second, T_true in (
+            (view_1, view_2, T_2_1),
+            (view_2, view_1, inverse(T_2_1)),
+        ):
+            truth = sample_correspondences(
+                first.depth / unit[:, None, None],
+                second.depth / unit[:, None, None],
+                first.K,
+                second.K,
+                T_true,
+                config.points,
+                config.depth_tolerance,
+                generators,
+            )
+            seen = truth.pixels_2 if config.observation == "gt" else None
+            matches = match(first.descriptors, second.descriptors, truth.pixels_1, config, seen)
+            found.append(Observation(truth, matches))
+    return found
 
 
 class GeometricConsistency(nn.Module):
@@ -40,7 +88,7 @@ class GeometricConsistency(nn.Module):
         views = model.encode_pair(image_1, image_2)
         tokens = model.decode_tokens(*views)
         T_hats = [pose_from_raw(model.pose_head(side)) for side in tokens]
-        maps = teacher(image_1, image_2)
+        maps = teacher(torch.cat((image_1, image_2)), places)
         view_1 = View(depth_1, K_1, TokenMap(tokens[0], views[0].grid), maps[0])
         view_2 = View(depth_2, K_2, TokenMap(tokens[1], views[1].grid), maps[1])
         result = gcr(view_1, view_2, *T_hats, T_2_1, pair_ids=pair_ids, step=step, seed=seed)
@@ -69,6 +117,7 @@ class GeometricConsistency(nn.Module):
         pair_ids: Sequence[int],
         step: int,
         seed: int = 0,
+        observed: Sequence[Observation] | None = None,
     ) -> ConsistencyStep:
         """Compute the losses and logs of a batch, in float32 and float64 even under autocast.
 
@@ -81,63 +130,37 @@ class GeometricConsistency(nn.Module):
             pair_ids: A number a pair that the batch layout does not change.
             step: Step of training.
             seed: Seed of training.
+            observed: What :func:`observe` returned of both directions, where that is known.
         """
-        unit = median_depth(view_1.depth)
-        T_2_1 = scale_lengths(T_2_1, 1.0 / unit)
+        key = (seed, step, pair_ids)
+        observed = observed or observe(view_1, view_2, T_2_1, self.config, *key)
+        T_2_1 = scale_lengths(T_2_1, 1.0 / median_depth(view_1.depth))
         length = torch.linalg.vector_norm(T_2_1[:, :3, 3], dim=-1)
         has_direction = length >= self.config.min_translation
         pose = pose_step(T_hat_2_1, T_hat_1_2, T_2_1, has_direction, self.config.pose_weight)
-        generators = pair_generators(seed, step, pair_ids)
+        generators = pair_generators(*key, use=1)
 
         terms, tallies = dict(pose.terms), pose.tallies
         with full_precision(T_2_1):
-            for first, second, T_hat, T_true in (
-                (view_1, view_2, T_hat_2_1, T_2_1),
-                (view_2, view_1, T_hat_1_2, inverse(T_2_1)),
+            for first, second, T_hat, T_true, found in (
+                (view_1, view_2, T_hat_2_1, T_2_1, observed[0]),
+                (view_2, view_1, T_hat_1_2, inverse(T_2_1), observed[1]),
             ):
-                pairs = self._observe(
-                    first, second, T_hat, T_true, has_direction, unit, generators
+                pairs = Direction(
+                    T_hat=with_true_length(T_hat.float(), T_true),
+                    T_true=T_true,
+                    has_direction=has_direction,
+                    K_2=second.K,
+                    size_1=(first.depth.shape[1], first.depth.shape[2]),
+                    size_2=(second.depth.shape[1], second.depth.shape[2]),
+                    truth=found.truth,
+                    matches=found.matches,
                 )
                 more, record = self._regularise(pairs, first, second, step, generators)
                 for name, term in more.items():
                     terms[name] = terms.get(name, 0.0) + 0.5 * term
                 tallies = add_tallies(tallies, record)
         return ConsistencyStep.of(terms, tallies)
-
-    def _observe(
-        self,
-        first: View,
-        second: View,
-        T_hat: Tensor,
-        T_true: Tensor,
-        has_direction: Tensor,
-        unit: Tensor,
-        generators: Sequence[torch.Generator],
-    ) -> Direction:
-        """Draw true correspondences and look for them in the second view."""
-        truth = sample_correspondences(
-            first.depth / unit[:, None, None],
-            second.depth / unit[:, None, None],
-            first.K,
-            second.K,
-            T_true,
-            self.config.points,
-            self.config.depth_tolerance,
-            generators,
-        )
-        observed = truth.pixels_2 if self.config.observation == "gt" else None
-        return Direction(
-            T_hat=with_true_length(T_hat.float(), T_true),
-            T_true=T_true,
-            has_direction=has_direction,
-            K_2=second.K,
-            size_1=(first.depth.shape[1], first.depth.shape[2]),
-            size_2=(second.depth.shape[1], second.depth.shape[2]),
-            truth=truth,
-            matches=match(
-                first.descriptors, second.descriptors, truth.pixels_1, self.config, observed
-            ),
-        )
 
     def _regularise(
         self,
@@ -222,7 +245,7 @@ class GeometricConsistency(nn.Module):
             retract(pairs.T_hat, twist),
             pairs.truth.points_1,
             pairs.matches.descriptors_1,
-            second.descriptors.descriptors,
+            second.descriptors,
             weights,
             pairs.K_2,
         )

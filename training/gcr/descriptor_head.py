@@ -7,7 +7,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-__all__ = ["DescriptorHead"]
+__all__ = ["DESCRIPTOR_DIM", "DescriptorHead"]
 
 DESCRIPTOR_DIM = 24
 

@@ -18,12 +18,23 @@ __all__ = ["DescriptorMap", "Matches", "infonce", "match", "sample_map"]
 
 
 class DescriptorMap(NamedTuple):
-    """Descriptors of every pixel of a view."""
+    """Descriptors of every pixel of a view, or of every cell of some pixels."""
 
     descriptors: Tensor
-    """(B, C, H, W), unit length over C."""
+    """(B, C, H / stride, W / stride), unit length over C."""
     confidence: Tensor
-    """(B, H, W), positive."""
+    """(B, H / stride, W / stride), positive."""
+    stride: int = 1
+    """Pixels a cell."""
+    shift: float = 0.0
+    """How far right of its middle, and below, lies what a cell describes; pixels."""
+
+    def at(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Descriptors (B, N, C) of unit length and confidences (B, N) at pixels (B, N, 2)."""
+        places = pixels - self.shift
+        descriptors = sample_map(self.descriptors, places, self.stride)
+        confidence = sample_map(self.confidence[:, None], places, self.stride)[..., 0]
+        return functional.normalize(descriptors, dim=-1), confidence
 
 
 @dataclass(frozen=True)
@@ -82,13 +93,11 @@ def match(
         config: Strides, window and temperature.
         observed_2: Where view 2 is to be taken to show it, (B, N, 2), instead of the best match.
     """
-    descriptors_1 = functional.normalize(sample_map(view_1.descriptors, pixels_1), dim=-1)
-    coarse, sharpness = _coarse(descriptors_1, view_2.descriptors, config.coarse_stride)
+    descriptors_1, confidence_1 = view_1.at(pixels_1)
+    coarse, sharpness = _coarse(descriptors_1, view_2, config.coarse_stride)
     if observed_2 is None:
-        observed_2 = _fine(descriptors_1, view_2.descriptors, coarse, config)
-    descriptors_2 = functional.normalize(sample_map(view_2.descriptors, observed_2), dim=-1)
-    confidence_1 = sample_map(view_1.confidence[:, None], pixels_1)[..., 0]
-    confidence_2 = sample_map(view_2.confidence[:, None], observed_2)[..., 0]
+        observed_2 = _fine(descriptors_1, view_2, coarse, config)
+    descriptors_2, confidence_2 = view_2.at(observed_2)
     return Matches(
         pixels_2=observed_2,
         descriptors_1=descriptors_1,
@@ -99,9 +108,10 @@ def match(
     )
 
 
-def _coarse(descriptors: Tensor, view: Tensor, stride: int) -> tuple[Tensor, Tensor]:
+def _coarse(descriptors: Tensor, view: DescriptorMap, stride: int) -> tuple[Tensor, Tensor]:
     """Best cell of the whole view, its centre in pixels (B, N, 2), and its lead (B, N)."""
-    pooled = functional.normalize(functional.avg_pool2d(view, stride, ceil_mode=True), dim=1)
+    pooled = functional.avg_pool2d(view.descriptors, stride // view.stride, ceil_mode=True)
+    pooled = functional.normalize(pooled, dim=1)
     columns = pooled.shape[3]
     similarity = descriptors @ pooled.flatten(2)
     best, index = similarity.max(-1)
@@ -111,31 +121,32 @@ def _coarse(descriptors: Tensor, view: Tensor, stride: int) -> tuple[Tensor, Ten
         (cell // columns - row[..., None]).abs() <= 1
     )
     runner_up = similarity.masked_fill(near, -1.0).amax(-1)
-    centre = (torch.stack([column, row], dim=-1) + 0.5) * stride - 0.5
+    centre = (torch.stack([column, row], dim=-1) + 0.5) * stride - 0.5 + view.shift
     return centre, best - runner_up
 
 
-def _fine(descriptors: Tensor, view: Tensor, coarse: Tensor, config: GcrConfig) -> Tensor:
-    """Refine coarse matches (B, N, 2) to a fraction of a pixel within a window round them."""
-    batch, channels, rows, columns = view.shape
-    side = min(2 * config.fine_radius + 1, rows, columns)
+def _fine(descriptors: Tensor, view: DescriptorMap, coarse: Tensor, config: GcrConfig) -> Tensor:
+    """Refine coarse matches (B, N, 2) to a fraction of a cell within a window round them."""
+    batch, channels, rows, columns = view.descriptors.shape
+    side = min(2 * -(-config.fine_radius // view.stride) + 1, rows, columns)
     limit = coarse.new_tensor([columns - side, rows - side])
-    corner = (coarse - side // 2).round().clamp_min(0.0).minimum(limit).long()
-    step = torch.arange(side, device=view.device)
+    middle = (coarse - view.shift + 0.5) / view.stride - 0.5
+    corner = (middle - side // 2 + 0.5).floor().clamp_min(0.0).minimum(limit).long()
+    step = torch.arange(side, device=coarse.device)
     u = corner[..., 0, None, None] + step
     v = corner[..., 1, None, None] + step[:, None]
-    offset = torch.arange(batch, device=view.device)[:, None, None, None] * rows * columns
+    offset = torch.arange(batch, device=coarse.device)[:, None, None, None] * rows * columns
     index = (offset + v * columns + u).flatten(2)
-    window = view.movedim(1, -1).reshape(-1, channels)[index]
+    window = view.descriptors.movedim(1, -1).reshape(-1, channels)[index]
     similarity = (window @ descriptors[..., None])[..., 0]
 
-    # Soft-argmax over the 5x5 pixels round the maximum.
+    # Soft-argmax over the 5x5 cells round the maximum.
     peak = similarity.argmax(-1, keepdim=True)
-    place = torch.arange(side * side, device=view.device)
+    place = torch.arange(side * side, device=coarse.device)
     near = ((place % side - peak % side).abs() <= 2) & ((place // side - peak // side).abs() <= 2)
     share = (similarity / config.temperature).masked_fill(~near, -torch.inf).softmax(-1)
     mean = torch.stack([(share * (place % side)).sum(-1), (share * (place // side)).sum(-1)], -1)
-    return corner + mean
+    return (corner + mean + 0.5) * view.stride - 0.5 + view.shift
 
 
 def infonce(
@@ -150,8 +161,8 @@ def infonce(
     Returns:
         Loss (B,), 0 for a pair without correspondences; negatives never come from another pair.
     """
-    first = functional.normalize(sample_map(view_1.descriptors, truth.pixels_1), dim=-1)
-    second = functional.normalize(sample_map(view_2.descriptors, truth.pixels_2), dim=-1)
+    first, confidence_1 = view_1.at(truth.pixels_1)
+    second, confidence_2 = view_2.at(truth.pixels_2)
     logits = first @ second.mT / config.infonce_temperature
     same = torch.eye(logits.shape[-1], dtype=torch.bool, device=logits.device)
     distance = torch.cdist(truth.pixels_2, truth.pixels_2)
@@ -160,8 +171,6 @@ def infonce(
     transposed = logits.mT.masked_fill(~truth.used[:, None, :] & ~same, -torch.inf)
     positive = logits.diagonal(dim1=-2, dim2=-1)
     loss = 0.5 * (logits.logsumexp(-1) + transposed.logsumexp(-1)) - positive
-    confidence_1 = sample_map(view_1.confidence[:, None], truth.pixels_1)[..., 0]
-    confidence_2 = sample_map(view_2.confidence[:, None], truth.pixels_2)[..., 0]
     confidence = (confidence_1 * confidence_2).clamp_min(1e-6).sqrt()
     loss = loss + (confidence - 1.0) * loss.detach() - confidence.log()
     return (loss * truth.used).sum(-1) / truth.used.sum(-1).clamp_min(1)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from geloc3r_training.gcr.descriptors import sample_map
+from geloc3r_training.gcr.descriptors import DescriptorMap, sample_map
 from geloc3r_training.gcr.refine import linearise, normal_equations, robust_score
 from geloc3r_training.gcr.se3 import (
     pose_errors,
@@ -66,7 +66,7 @@ def descriptor_loss(
     T_hat: Tensor,
     points_1: Tensor,
     descriptors_1: Tensor,
-    view_2: Tensor,
+    view_2: DescriptorMap,
     weights: Tensor,
     K_2: Tensor,
 ) -> Tensor:
@@ -79,24 +79,25 @@ def descriptor_loss(
         T_hat: Regressed pose, (B, 4, 4).
         points_1: Points in camera 1, (B, N, 3).
         descriptors_1: Their descriptors in view 1, (B, N, C).
-        view_2: Descriptors of view 2, (B, C, H, W); H and W multiples of 16.
+        view_2: Descriptors of view 2, whose H and W are multiples of 16.
         weights: Importance, (B, N); 0 is padding.
         K_2: Intrinsics of camera 2, (B, 3, 3).
     """
-    descriptors_1, view_2, weights = descriptors_1.detach(), view_2.detach(), weights.detach()
+    descriptors_1, weights = descriptors_1.detach(), weights.detach()
+    blurred, finer = view_2.descriptors.detach(), view_2.stride
     pixels, in_front = project(K_2, transform(T_hat, points_1))
-    rows, columns = view_2.shape[2:]
+    rows, columns = blurred.shape[2] * finer, blurred.shape[3] * finer
     inside = in_front & (
         (pixels >= 0) & (pixels <= pixels.new_tensor([columns - 1, rows - 1]))
     ).all(-1)
     cost = torch.zeros_like(weights)
-    blurred, finer = view_2, 1
-    for stride in STRIDES:
+    strides = [stride for stride in STRIDES if stride >= finer]
+    for stride in strides:
         blurred = functional.avg_pool2d(blurred, stride // finer) if stride > finer else blurred
         finer = stride
         level = functional.normalize(blurred, dim=1)
-        seen = functional.normalize(sample_map(level, pixels, stride), dim=-1)
-        cost = cost + (1.0 - (descriptors_1 * seen).sum(-1)) / len(STRIDES)
+        seen = functional.normalize(sample_map(level, pixels - view_2.shift, stride), dim=-1)
+        cost = cost + (1.0 - (descriptors_1 * seen).sum(-1)) / len(strides)
     cost = torch.where(inside, cost, 1.0)
     return (weights * cost).sum(-1) / (weights.sum(-1) + 1e-6)
 

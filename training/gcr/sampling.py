@@ -22,12 +22,14 @@ DRAWS = 12
 """Draws with replacement for one set; its four points are the first four that differ."""
 
 
-def pair_generators(seed: int, step: int, pair_ids: Sequence[int]) -> list[torch.Generator]:
-    """One CPU generator a pair, a function of (seed, step, pair id) and of nothing else."""
+def pair_generators(
+    seed: int, step: int, pair_ids: Sequence[int], use: int = 0
+) -> list[torch.Generator]:
+    """One CPU generator a pair, a function of (seed, step, pair id, use) and of nothing else."""
     generators = []
     for pair_id in pair_ids:
         key = 0
-        for part in (seed, step, pair_id):
+        for part in (seed, step, pair_id, use):
             key = _scatter(key + part + 0x9E3779B97F4A7C15)
         generators.append(torch.Generator().manual_seed(key))
     return generators

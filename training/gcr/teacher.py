@@ -12,11 +12,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from geloc3r_ros.errors import WeightsError
 from geloc3r_ros.model import EncodedView, GeLoc3r, ModelConfig
+from geloc3r_ros.model.matching import FINE_CELL, FINE_DIM
 from geloc3r_ros.model.tensor_files import read_tensors
-from geloc3r_training.gcr.descriptor_head import DescriptorHead
+from geloc3r_training.gcr.descriptor_head import DESCRIPTOR_DIM, DescriptorHead
 from geloc3r_training.gcr.descriptors import DescriptorMap
 
 __all__ = ["DescriptorHeads", "Teacher", "load_mast3r"]
@@ -48,28 +50,58 @@ class DescriptorHeads(nn.Module):
 
 
 class Teacher(nn.Module):
-    """A trunk with its descriptor heads, frozen: no gradient, no dropout, no drift.
+    """A trunk with its descriptors, frozen: no gradient, no dropout, no drift.
 
     Args:
-        trunk: The network whose tokens the heads were trained on; it is copied.
-        heads: The heads; they are copied.
+        trunk: The network; it is copied.
+        heads: What was trained to describe its tokens; it is copied. A network of design
+            ``matching`` needs none: what it compares the views by is what the teacher says.
     """
 
-    def __init__(self, trunk: GeLoc3r, heads: DescriptorHeads) -> None:
+    def __init__(self, trunk: GeLoc3r, heads: DescriptorHeads | None = None) -> None:
         super().__init__()
+        assert heads or trunk.matcher
         self.trunk, self.heads = copy.deepcopy(trunk), copy.deepcopy(heads)
         self.requires_grad_(False)
         self.train(False)
+
+    @property
+    def channels(self) -> int:
+        """Channels of a descriptor."""
+        return DESCRIPTOR_DIM if self.heads else self.trunk.config.head_dim + FINE_DIM
 
     def train(self, mode: bool = True) -> Teacher:
         """Stay in evaluation mode, whatever the mode of the training."""
         return super().train(False)
 
     @torch.no_grad()
-    def forward(self, image_1: Tensor, image_2: Tensor) -> tuple[DescriptorMap, DescriptorMap]:
-        """Describe every pixel of two views, RGB in [-1, 1], (B, 3, H, W)."""
-        views = self.trunk.encode_pair(image_1, image_2)
-        return self.heads(views, self.trunk.decode_tokens(*views))
+    def forward(self, images: Tensor, places: Tensor) -> tuple[DescriptorMap, DescriptorMap]:
+        """Describe every pixel of both views of B pairs.
+
+        Args:
+            images: Each view once, RGB in [-1, 1], (V, 3, H, W).
+            places: Which two of them make a pair, (B, 2).
+        """
+        encoded = self.trunk.encode(images)
+        views = encoded.of(places[:, 0]), encoded.of(places[:, 1])
+        tokens = self.trunk.decode_tokens(*views)
+        if self.heads:
+            return self.heads(views, tokens)
+        first, second = (self._compared(view, side) for view, side in zip(views, tokens))
+        return first, second
+
+    def _compared(self, view: EncodedView, tokens: Tensor) -> DescriptorMap:
+        """What the network compares a view by, coarse and fine, each as it counts there."""
+        matcher, described = self.trunk.matcher, view.described
+        assert matcher is not None
+        assert described is not None
+        share = matcher.sharpness.float().softmax(0).sqrt()
+        coarse = matcher.describe(described.coarse, tokens, view.grid).mT
+        rows, columns = 2 * view.grid[0], 2 * view.grid[1]
+        coarse = functional.interpolate(coarse.unflatten(-1, (rows, columns)), scale_factor=2)
+        fine = functional.normalize(described.fine.float().mT, dim=1)
+        both = torch.cat((share[0] * coarse, share[1] * fine.unflatten(-1, coarse.shape[2:])), 1)
+        return DescriptorMap(both, torch.ones_like(both[:, 0]), FINE_CELL, (FINE_CELL - 1) / 2)
 
 
 class Mast3rTrunk(GeLoc3r):

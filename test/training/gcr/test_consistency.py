@@ -40,7 +40,10 @@ def rows(scene, which):
             depth=view.depth[which],
             K=view.K[which],
             tokens=view.tokens._replace(tokens=view.tokens.tokens[which]),
-            descriptors=type(view.descriptors)(*(x[which] for x in view.descriptors)),
+            descriptors=view.descriptors._replace(
+                descriptors=view.descriptors.descriptors[which],
+                confidence=view.descriptors.confidence[which],
+            ),
         )
 
     return replace(

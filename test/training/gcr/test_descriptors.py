@@ -66,6 +66,18 @@ def test_a_single_bright_pixel_is_found_at_the_far_corner():
     assert found.sharpness.item() > 0
 
 
+def test_cells_that_look_beside_their_middle_are_matched_where_they_look():
+    generator = torch.Generator().manual_seed(0)
+    values = normalize(torch.randn(1, 16, 10, 12, generator=generator), dim=1)
+    ones = torch.ones(1, 10, 12)
+    first = DescriptorMap(values, ones, stride=4, shift=1.5)
+    second = DescriptorMap(values.roll((2, -4), (2, 3)), ones, stride=4, shift=1.5)
+    # Cell (5, 6) describes pixel (4 x 6 + 3, 4 x 5 + 3); in view 2 it is cell (7, 2).
+    found = match(first, second, torch.tensor([[[27.0, 23.0]]]), GcrConfig.tiny(temperature=0.01))
+    torch.testing.assert_close(found.pixels_2, torch.tensor([[[11.0, 31.0]]]), atol=0.1, rtol=0)
+    assert found.similarity.item() == pytest.approx(1, abs=1e-3)
+
+
 def test_given_observations_are_kept(surface):
     scene = surface(batch=1)
     truth = truth_of(scene)

@@ -81,13 +81,13 @@ def seen_surface(surface, twist):
     first, second = scene.view_1.descriptors, scene.view_2.descriptors
     found = match(first, second, truth.pixels_1, GcrConfig.tiny())
     T_hat = retract(scene.T_2_1, twist)
-    rest = [truth.points_1, found.descriptors_1, second.descriptors, truth.used.float()]
+    rest = [truth.points_1, found.descriptors_1, second, truth.used.float()]
     return T_hat, [*rest, scene.view_2.K], scene.T_2_1
 
 
 def test_the_descriptor_gradient_reaches_the_pose_alone(surface):
     T_hat, arguments, _ = seen_surface(surface, torch.full((2, 6), 0.02))
-    inputs = [T_hat, *arguments[1:4]]
+    inputs = [T_hat, arguments[1], arguments[2].descriptors, arguments[3]]
     for value in inputs:
         value.requires_grad_()
     losses.descriptor_loss(T_hat, *arguments).sum().backward()

@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 from geloc3r_ros.errors import WeightsError
 from geloc3r_ros.model import GeLoc3r, ModelConfig
+from geloc3r_ros.model.matching import reference_pixels
 from geloc3r_training.gcr.teacher import DescriptorHeads, Mast3rTrunk, Teacher, load_mast3r
 
 SMALL = dataclasses.replace(
@@ -19,7 +20,8 @@ SMALL = dataclasses.replace(
     decoder_depth=2,
     decoder_heads=2,
 )
-IMAGES = torch.linspace(-1, 1, 2 * 3 * 32 * 48).view(1, 2, 3, 32, 48).unbind(1)
+IMAGES = torch.linspace(-1, 1, 2 * 3 * 32 * 48).view(2, 3, 32, 48)
+PLACES = torch.tensor([[0, 1]])
 
 
 def mast3r_tensors(trunk, heads):
@@ -33,7 +35,7 @@ def mast3r_tensors(trunk, heads):
 def test_the_teacher_describes_every_pixel_and_never_learns():
     trunk, heads = GeLoc3r(SMALL), DescriptorHeads(SMALL)
     teacher = Teacher(trunk, heads).train()
-    first, second = teacher(*IMAGES)
+    first, second = teacher(IMAGES, PLACES)
     assert first.descriptors.shape == (1, 24, 32, 48)
     assert second.confidence.shape == (1, 32, 48)
     torch.testing.assert_close(first.descriptors.norm(dim=1), torch.ones(1, 32, 48))
@@ -41,7 +43,7 @@ def test_the_teacher_describes_every_pixel_and_never_learns():
     assert not teacher.training
     with torch.no_grad():
         trunk.decoder_embed.weight.zero_()
-    torch.testing.assert_close(teacher(*IMAGES)[0].descriptors, first.descriptors)
+    torch.testing.assert_close(teacher(IMAGES, PLACES)[0].descriptors, first.descriptors)
 
 
 def test_the_heads_can_be_narrow():
@@ -53,16 +55,37 @@ def test_the_heads_can_be_narrow():
 def test_each_view_has_its_own_head():
     heads = DescriptorHeads(SMALL)
     teacher = Teacher(GeLoc3r(SMALL), heads)
-    same = IMAGES[0], IMAGES[0]
-    first, second = teacher(*same)
+    first, second = teacher(IMAGES, torch.tensor([[0, 0]]))
     assert (first.descriptors - second.descriptors).abs().max() > 0.1
+
+
+def test_a_network_that_compares_views_is_its_own_teacher():
+    trunk = GeLoc3r(SMALL)
+    teacher = Teacher(trunk)
+    first, second = teacher(IMAGES, PLACES)
+    assert first.descriptors.shape == (1, teacher.channels, 8, 12)
+    torch.testing.assert_close(first.descriptors.norm(dim=1), torch.ones(1, 8, 12))
+    # Coarse cell (1, 2) stands for pixel (15, 23), as fine cell (3, 5) does.
+    with torch.no_grad():
+        views = trunk.encode_pair(*IMAGES[:, None])
+        tokens = trunk.decode_tokens(*views)
+        coarse = trunk.matcher.describe(views[1].described.coarse, tokens[1], views[1].grid)
+    pixel = reference_pixels(torch.tensor([[1 * 6 + 2]]), token_columns=3)
+    assert pixel.tolist() == [[[23.0, 15.0]]]
+    described, _ = second.at(pixel)
+    share = trunk.matcher.sharpness.softmax(0).sqrt()
+    torch.testing.assert_close(
+        described[0, 0, : SMALL.head_dim], (share[0] * coarse[0, 8]).detach()
+    )
+    fine = torch.nn.functional.normalize(views[1].described.fine[0, 3 * 12 + 5], dim=-1)
+    torch.testing.assert_close(described[0, 0, SMALL.head_dim :], (share[1] * fine).detach())
 
 
 def test_descriptors_are_float32_under_autocast():
     teacher = Teacher(GeLoc3r(SMALL), DescriptorHeads(SMALL))
-    expected = teacher(*IMAGES)[0].descriptors
+    expected = teacher(IMAGES, PLACES)[0].descriptors
     with torch.autocast("cpu", torch.bfloat16):
-        cast = teacher(*IMAGES)[0].descriptors
+        cast = teacher(IMAGES, PLACES)[0].descriptors
     assert cast.dtype == torch.float32
     assert (cast * expected).sum(1).median() > 0.99
 
@@ -72,7 +95,7 @@ def test_a_mast3r_trunk_with_equal_decoders_is_ours():
     state = {k: v for k, v in ours.state_dict().items() if not k.startswith("pose_head.")}
     twice = {k.replace("dec_blocks.", "dec_blocks2."): v for k, v in state.items()}
     theirs.load_state_dict({**state, **twice})
-    views = ours.encode_pair(*IMAGES)
+    views = ours.encode_pair(*IMAGES[:, None])
     for tokens, expected in zip(
         theirs.decode_tokens(*views), ours.decode_tokens(*views), strict=True
     ):
@@ -83,8 +106,8 @@ def test_a_mast3r_checkpoint_becomes_a_teacher(tmp_path):
     trunk, heads = Mast3rTrunk(SMALL), DescriptorHeads(SMALL)
     path = tmp_path / "mast3r.safetensors"
     save_file(mast3r_tensors(trunk, heads), path)
-    loaded = load_mast3r(path, SMALL)(*IMAGES)
-    for view, expected in zip(loaded, Teacher(trunk, heads)(*IMAGES), strict=True):
+    loaded = load_mast3r(path, SMALL)(IMAGES, PLACES)
+    for view, expected in zip(loaded, Teacher(trunk, heads)(IMAGES, PLACES), strict=True):
         torch.testing.assert_close(view.descriptors, expected.descriptors)
         torch.testing.assert_close(view.confidence, expected.confidence)
 
