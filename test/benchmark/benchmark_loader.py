@@ -1,32 +1,34 @@
 # SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How many pairs a second are read, cut and coloured. Prints a table.
+"""How many pairs a second are read, cut and coloured, and whether a training waits for them.
 
 The files are tiny datasets in the layouts of the tests, 640x480, which the system keeps in memory:
-decoding and cutting are timed, a slow disk is not.
+decoding and cutting are timed, a slow disk is not. Prints two tables for docs/benchmarks.md.
 
 PYTHONPATH=test:$PYTHONPATH python test/benchmark/benchmark_loader.py --help
 """
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import torch
 import typer
+from accelerate import Accelerator
 from helpers import dataset_layouts, video_layouts
 from helpers.rendered_views import rendered
 from rich.console import Console
-from rich.table import Table
 
-from geloc3r_training.config import StageConfig
+from geloc3r_training.config import load_config
 from geloc3r_training.data.datasets import open_dataset
 from geloc3r_training.data.mixture_config import MixtureConfig, PartConfig
 from geloc3r_training.data.pair_selection import PairConfig
 from geloc3r_training.data.preparation import prepare
 from geloc3r_training.mixture import Mixture
-from geloc3r_training.pairs import Share
+from geloc3r_training.pairs import PairBatch, Pairs, Share
+from geloc3r_training.stage import Stage
 
 KINECT = (640, 480), 525.0, 525.0, 319.5, 239.5
 LAYOUTS = {  # MegaDepth1500 is read as MegaDepth
@@ -45,40 +47,91 @@ LAYOUTS = {  # MegaDepth1500 is read as MegaDepth
     "recording": ("JPEG, PNG depth", dataset_layouts.recording),
 }
 SELECTION = PairConfig(covisibility=(0.1, 1.0), frame_gap=(1, 3))
+RECIPE = Path("config/training/tiny.yaml")
+POSE, BATCH = 2, 20  # the stage of the recipe that is trained, and its pairs a step
+FIRST = 3  # batches until the workers run, not counted
+Workers = Annotated[int, typer.Option(min=0, help="Processes that read.")]
 
 
 def main(
-    workers: Annotated[int, typer.Option(min=0, help="Processes that read.")] = 2,
+    workers: Workers = 2,
     height: Annotated[int, typer.Option(help="Pixels.")] = 384,
     width: Annotated[int, typer.Option(help="Pixels.")] = 512,
-    batches: Annotated[int, typer.Option(min=1, help="Batches of 16 that are timed.")] = 20,
+    batches: Annotated[int, typer.Option(min=1, help="Batches of 20 that are timed.")] = 20,
+    steps: Annotated[int, typer.Option(min=0, help="Steps of training; 0: none.")] = 10,
 ) -> None:
-    """Time each layout on its own."""
-    torch.set_num_threads(1)
-    table = Table("dataset", "files", "pairs/s", title=f"{width}x{height}, {workers} workers")
-    for name, (files, write) in LAYOUTS.items():
-        with TemporaryDirectory() as folder:
-            root = Path(folder)
-            write(root / "data", rendered(*KINECT))
-            prepare(open_dataset(root / "data"), SELECTION, root / "pairs", 1, Console(quiet=True))
-            config = MixtureConfig(
-                parts=(PartConfig(dataset=name, root=str(root / "data"), pairs=1),),
-                cache=str(root / "pairs"),
-                sizes=((height, width),),
-                selection=SELECTION,
-                workers=workers,
-            )
-            stage = StageConfig(objective="pose", steps=1, batch_size=16, learning_rate=1e-3)
-            stream = Mixture(config, 0, torch.device("cpu")).of_stage(0, stage, 0, Share())
-            for _ in range(3):  # until the workers run
-                next(stream)
-            start = time.perf_counter()
-            for _ in range(batches):
-                next(stream)
-            rate = 16 * batches / (time.perf_counter() - start)
-            del stream  # ends the workers before their files go
-        table.add_row(name, files, f"{rate:.1f}")
-    Console().print(table)
+    """Time each layout on its own, then steps of training."""
+    with TemporaryDirectory() as folder:
+        root = Path(folder)
+        made = {name: make(name, root / name) for name in LAYOUTS}
+        print(f"| dataset | files | pairs/s at {width}x{height}, {workers} workers |")
+        print("|---|---|---|")
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        for name, part in made.items():
+            stream = stored(part, root, (height, width), workers)
+            rate = BATCH * batches / seconds(stream, batches)
+            print(f"| `{name}` | {LAYOUTS[name][0]} | {rate:.1f} |", flush=True)
+        torch.set_num_threads(threads)
+        if steps:
+            print("\n| a training of `tiny` on | pairs/s | time spent waiting for data |")
+            print("|---|---|---|")
+            train("rendered scenes, as in the recipe", None, root, steps)
+            for name in ("co3d", "scannetpp"):
+                train(f"`{name}`, {workers} workers", made[name], root, steps, workers)
+
+
+def make(name: str, root: Path) -> PartConfig:
+    """Write a dataset and select its pairs."""
+    LAYOUTS[name][1](root, rendered(*KINECT))
+    prepare(open_dataset(root), SELECTION, root.parent / "pairs", 1, Console(quiet=True))
+    return PartConfig(dataset=name, root=str(root), pairs=1)
+
+
+def stored(
+    part: PartConfig, root: Path, size: tuple[int, int], workers: int
+) -> Iterator[PairBatch]:
+    """Batches of a dataset on disk."""
+    config = MixtureConfig(
+        parts=(part,),
+        cache=str(root / "pairs"),
+        sizes=(size,),
+        selection=SELECTION,
+        workers=workers,
+    )
+    stage = load_config(RECIPE).stages[POSE]
+    return Mixture(config, 0, torch.device("cpu")).of_stage(POSE, stage, 0, Share())
+
+
+def seconds(stream: Iterator[PairBatch], batches: int) -> float:
+    """Time of so many batches, after the first ones."""
+    for _ in range(FIRST):
+        next(stream)
+    start = time.perf_counter()
+    for _ in range(batches):
+        next(stream)
+    return time.perf_counter() - start
+
+
+def train(name: str, part: PartConfig | None, root: Path, steps: int, workers: int = 0) -> None:
+    """Take steps as the trainer does and print their row; ``part`` None: rendered scenes."""
+    config = load_config(RECIPE, ["network.stem=null", "data.textures=null"])
+    stage = Stage(config, POSE, {}, None, Accelerator(cpu=True))
+    if part:
+        stream = stored(part, root, config.data.sizes[0], workers)
+    else:
+        pairs = Pairs(config.data, 0, torch.device("cpu"))
+        stream = pairs.of_stage(POSE, config.stages[POSE], 0, Share())
+    waited = begin = 0.0
+    for step in range(FIRST + steps):
+        if step == FIRST:
+            waited, begin = 0.0, time.perf_counter()
+        asked = time.perf_counter()
+        batch = next(stream)
+        waited += time.perf_counter() - asked
+        stage.update(batch, step)
+    whole = time.perf_counter() - begin
+    print(f"| {name} | {BATCH * steps / whole:.1f} | {waited / whole:.1%} |", flush=True)
 
 
 if __name__ == "__main__":
