@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import gc
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +24,7 @@ from geloc3r_ros.nodes.diagnosis import NodeState, diagnose
 from geloc3r_ros.nodes.frames import Frames
 from geloc3r_ros.nodes.inputs import Inputs
 from geloc3r_ros.nodes.intake import ImageSet, Intake
+from geloc3r_ros.nodes.memory import give_back_memory
 from geloc3r_ros.nodes.parameter_server import ParameterServer
 from geloc3r_ros.nodes.pipeline import Pipeline
 from geloc3r_ros.nodes.statistics import Statistics
@@ -225,7 +225,7 @@ class GeLoc3rNode(LifecycleNode):
         self._frames = None
         if self._estimator is not None:
             self._estimator = None
-            gc.collect()
+            give_back_memory()
 
     def _matched(self, images: ImageSet) -> None:
         self._statistics.count("matched")

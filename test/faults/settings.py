@@ -96,6 +96,7 @@ def _transition_storm(rig: Rig) -> None:
 
 def _at_once(rig: Rig) -> None:
     """Transitions asked for without waiting for the answer to the one before."""
+    rig.ledger.intrinsics(None)
     futures = [
         rig.ask_for(name)
         for _ in range(2)  # a service keeps ten requests

@@ -76,6 +76,7 @@ class Soak:
             except AssertionError as error:
                 self.failures.append(f"{fault.name}: {error}")
                 rig.require(FAULTY)
+                rig.become("unconfigured")
                 rig.become("active")
                 rig.recover()
             for key in COUNTERS:

@@ -1,0 +1,18 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Memory that nobody uses any more, back to the system."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+
+__all__ = ["give_back_memory"]
+
+
+def give_back_memory() -> None:
+    """Collect garbage, and give freed memory back, which glibc keeps for later otherwise."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
