@@ -50,13 +50,17 @@ def plot_errors(e: Errors, seconds: Array | None) -> str:
     ):
         axes.plot(
             x, np.degrees(np.where(np.isfinite(values), values, np.nan)), marker, color=colour,
-            markersize=3, linestyle="none", label=name, rasterized=len(x) > 2000,
+            markersize=1 if len(x) > 500 else 3, linestyle="none", label=name,
+            rasterized=len(x) > 2000,
         )  # fmt: skip
     axes.set(
         ylim=(0, None), ylabel="error (degrees)",
         xlabel="pair" if seconds is None else "time (s)",
     )  # fmt: skip
-    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False, ncols=2)
+    axes.legend(
+        loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False, ncols=2,
+        markerscale=3 if len(x) > 500 else 1,
+    )  # fmt: skip
     return _svg(figure)
 
 
