@@ -140,6 +140,14 @@ class Rig(Tester):
         self.log_path.touch()
         return True
 
+    def restart(self, start: Start) -> None:
+        """Have a new process, and wait for its first poses."""
+        if self.alive:
+            self.end(signal.SIGKILL)
+        self.require(start)
+        self.become("active")
+        self.recover()
+
     def close(self) -> None:
         """End the process, whatever state it is in, and leave the graph."""
         if self.alive:

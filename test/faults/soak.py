@@ -75,10 +75,7 @@ class Soak:
                 self.recoveries.setdefault(fault.name, []).append(recovery)
             except AssertionError as error:
                 self.failures.append(f"{fault.name}: {error}")
-                rig.require(FAULTY)
-                rig.become("unconfigured")
-                rig.become("active")
-                rig.recover()
+                rig.restart(FAULTY)
             for key in COUNTERS:
                 self.counts[key] += max(rig.counted(key), 0)
             self.published = rig.ledger.right
@@ -148,9 +145,7 @@ def main() -> int:
         try:
             with bar as progress, contextlib.suppress(KeyboardInterrupt):
                 task = progress.add_task("start", total=arguments.hours * 3600)
-                rig.require(FAULTY)
-                rig.become("active")
-                rig.recover()
+                rig.restart(FAULTY)
 
                 def show(done: float, name: str) -> None:
                     progress.update(task, completed=done, description=name)
