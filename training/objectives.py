@@ -34,6 +34,7 @@ from geloc3r_training.gcr import (
     descriptor_step,
     pose_step,
 )
+from geloc3r_training.gcr.consistency import Observation, observe
 from geloc3r_training.gcr.diagnostics import add_tallies, tally
 from geloc3r_training.gcr.pairs import median_depth, scale_lengths
 from geloc3r_training.gcr.se3 import inverse, pose_errors
@@ -67,6 +68,8 @@ class Seen(NamedTuple):
     """Of the cross-attention that is taught."""
     maps: tuple[DescriptorMap, DescriptorMap] | None
     """What the teacher says, where there is one."""
+    observed: Sequence[Observation] | None = None
+    """What there is to solve a pose of; drawn anew where it is None."""
 
 
 class Regressed(NamedTuple):
@@ -361,7 +364,16 @@ class Consistency(Objective):
             pair_ids=batch.ids,
             step=step,
             seed=self.seed,
+            observed=regressed.seen.observed,
         )
+
+    def observe(self, batch: PairBatch, seen: Seen, step: int) -> Seen:
+        """Draw what the pose is solved of, once for all heads that are given the result."""
+        assert seen.maps is not None
+        gcr = self.config.gcr
+        views = _views(batch, seen, seen.maps)
+        observed = observe(*views, batch.T_2_1, gcr, self.seed, step, batch.ids)
+        return seen._replace(observed=observed)
 
 
 OBJECTIVES: dict[str, type[Objective]] = {

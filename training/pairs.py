@@ -164,11 +164,20 @@ class Pairs:
 
         return self._batches(map(request, itertools.count(start)))
 
-    def fixed(self, count: int, batch_size: int, share: Share) -> Iterator[PairBatch]:
-        """This process's part of the first ``count`` pairs, in batches of whole scenes."""
+    def fixed(
+        self, count: int, batch_size: int, share: Share, start: int = 0
+    ) -> Iterator[PairBatch]:
+        """This process's part of the first ``count`` pairs, in batches of whole scenes.
+
+        Args:
+            count: Pairs of all processes.
+            batch_size: Pairs at once.
+            share: Which part.
+            start: Batches of this process to leave out at the beginning.
+        """
         scenes = -(-count // self.config.pairs_per_scene)
         step = max(batch_size // self.config.pairs_per_scene, 1)
-        starts = range(share.rank * step, scenes, share.processes * step)
+        starts = range(share.rank * step, scenes, share.processes * step)[start:]
         requests = (
             _Request(
                 range(first, min(first + step, scenes)),

@@ -77,6 +77,50 @@ def run(
 
 
 @app.command()
+def ablate(
+    settings: Annotated[Path, typer.Argument(help="Such as config/training/ablation.yaml.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of this ablation; made if need be.")],
+    changes: Changes = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Train this seed alone: seeds can run side by side.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Stop each part after so long.")
+    ] = None,
+    cpu: Annotated[bool, typer.Option("--cpu", help="Leave GPUs alone.")] = False,
+) -> None:
+    """Find out what each loss adds: heads that differ in it alone, trained and tested together.
+
+    Trains the heads of all seeds, tests them on held-out pairs, and writes ablation.md and
+    ablation.png. Ctrl-C leaves a state that the same command goes on from.
+
+    Examples:
+
+        geloc3r-train ablate config/training/ablation.yaml runs/ablation
+
+        geloc3r-train ablate config/training/ablation.yaml runs/quick test_pairs=500
+        training.stages.0.steps=20
+    """
+    from accelerate import Accelerator
+
+    from geloc3r_training import ablation
+    from geloc3r_training.ablation_report import write_report
+
+    config = ablation.load_ablation(settings, tuple(changes or ()))
+    common = (folder, out, Accelerator(cpu=cpu), minutes)
+    for number in config.seeds if seed is None else [seed]:
+        if not ablation.train_heads(config, number, *common):
+            out.print(f"{folder}: seed {number} is not done; the same command goes on")
+            return
+    if seed is not None:
+        out.print(f"{folder}: seed {seed} is trained")
+    elif ablation.evaluate_heads(config, *common):
+        out.print(write_report(config, folder))
+    else:
+        out.print(f"{folder}: the test is not done; the same command goes on")
+
+
+@app.command()
 def show(settings: Settings, changes: Changes = None) -> None:
     """Check settings and print them in full.
 
