@@ -20,20 +20,28 @@ from rich.table import Table
 from geloc3r_training.config import load_config
 from geloc3r_training.pairs import Pairs, Share
 from geloc3r_training.stage import Stage
+from geloc3r_training.trainer import starting_parts
 
 
 def main(
-    settings: Annotated[Path, typer.Argument(help="With three stages.")] = Path(
+    settings: Annotated[Path, typer.Argument(help="With stages pose and consistency.")] = Path(
         "config/training/tiny.yaml"
     ),
-    batch_size: Annotated[int, typer.Option(help="Pairs a step.")] = 16,
+    batch_size: Annotated[int, typer.Option(help="Pairs a step.")] = 20,
     steps: Annotated[int, typer.Option(help="Steps that are timed, of each stage.")] = 5,
     cpu: Annotated[bool, typer.Option("--cpu", help="Leave GPUs alone.")] = False,
 ) -> None:
-    """Time steps of every stage on one batch, and the making of batches beside them."""
+    """Time steps of both stages on one batch, and the making of batches beside them."""
     accelerator = Accelerator(cpu=cpu)
-    changes = [f"stages.{i}.batch_size={batch_size}" for i in range(3)]
-    config = load_config(settings, [*changes, "stages.2.gcr.warm_up_steps=0", "data.workers=0"])
+    config = load_config(settings)
+    changes = ["network.start=tiny", "network.stem=null", "data.textures=null", "data.workers=0"]
+    objectives = [stage.objective for stage in config.stages]
+    chosen = [objectives.index(name) for name in ("pose", "consistency")]
+    for index in chosen:
+        changes += [f"stages.{index}.batch_size={batch_size}"]
+    changes += [f"stages.{chosen[1]}.gcr.warm_up_steps=0"]
+    config = load_config(settings, changes)
+    parts = starting_parts(config)
     title = f"{settings.stem}, {batch_size} pairs, {accelerator.device}"
     table = Table("", "ms a step", "pairs/s", title=title)
 
@@ -49,19 +57,26 @@ def main(
         table.add_row(name, f"{1e3 * seconds:.0f}", f"{batch_size / seconds:.1f}")
         return seconds
 
-    stream = Pairs(config.data, 0, accelerator.device).of_stage(0, config.stages[0], 0, Share())
-    time_of("data, one process", lambda step: next(stream))
+    pairs = Pairs(config.data, 0, accelerator.device)
+    stream = pairs.of_stage(chosen[0], config.stages[chosen[0]], 0, Share())
+    data = time_of("data, one process", lambda step: next(stream))
     batch = next(stream)
-    parts: dict[str, torch.Tensor] = {}
     times = []
-    for index, stage_config in enumerate(config.stages):
+    for index in chosen:
         stage = Stage(config, index, parts, None, accelerator)
-        times.append(time_of(stage_config.objective, functools.partial(stage.update, batch)))
-        parts = {**parts, **stage.average.state_dict()}
-    teacher = time_of("teacher", lambda step: stage.objective.teacher(*batch.views()))
+        name = config.stages[index].objective
+        times.append(time_of(name, functools.partial(stage.update, batch)))
+    images, _, places = batch.distinct()
+    teacher = time_of("teacher", lambda step: stage.objective.teacher(images, places))
     Console().print(table)
-    print(f"GCR takes {100 * (1 - times[0] / times[2]):.0f} % of a step of stage 2, ", end="")
-    print(f"{100 * teacher / times[2]:.0f} % of it in the teacher")
+    pose, consistency = times
+    step = consistency + data
+    print(f"of a step with its data, {100 * data / step:.0f} % are data, ", end="")
+    print(
+        f"{100 * pose / step:.0f} % network, {100 * (consistency - pose) / step:.0f} % GCR ",
+        end="",
+    )
+    print(f"({100 * teacher / step:.0f} % its teacher)")
 
 
 if __name__ == "__main__":
