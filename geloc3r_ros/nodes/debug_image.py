@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,8 @@ from geloc3r_ros.nodes.report import Report
 __all__ = ["draw"]
 
 GREEN, RED, WHITE, BLACK = (80, 220, 100), (240, 80, 80), (255, 255, 255), (0, 0, 0)
+LETTER = 9
+"""Width of a letter, pixels, about."""
 
 
 def draw(
@@ -22,7 +26,8 @@ def draw(
     """Draw both views (H, W, 3), RGB, ``width`` pixels wide together.
 
     The arrow points where camera b stands, seen from a: right and down as in the image; its
-    ring is full where b is ahead, thin where b is behind.
+    ring is full where b is ahead, thin where b is behind. Beside the numbers stands what the
+    report says of them.
     """
     half = width // 2
     views = [_fit(view, half) for view in (rgb_a, rgb_b)]
@@ -38,8 +43,8 @@ def draw(
         unit = " m" if report.scale_known else ""
         lines.append(f"translation {x:+.2f} {y:+.2f} {z:+.2f}{unit}")
         _draw_direction(canvas, report.T_a_b[:3, 3], (half // 2, height // 2), half // 4, colour)
-    if not report.valid:
-        lines.append("INVALID")
+    said = ": ".join(filter(None, ["" if report.valid else "INVALID", report.reason]))
+    lines += textwrap.wrap(said, max(2 * half // LETTER, 20))
     for row, line in enumerate(lines):
         _write(canvas, line, (8, 20 + 18 * row), colour)
     _write(canvas, "a", (8, height - 10), WHITE)

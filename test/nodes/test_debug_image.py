@@ -107,6 +107,17 @@ def test_without_translation_there_is_no_arrow():
     assert not ink(picture, GREEN)[ARROW].any()
 
 
+def test_a_reason_is_written_over_both_views_in_as_many_lines_as_it_takes():
+    def rows_with_text(reason):
+        picture = draw(BLUE_VIEW, YELLOW_VIEW, replace(AHEAD, valid=False, reason=reason), 640)
+        return np.flatnonzero(ink(picture, RED)[:, 320:].any(axis=1))
+
+    assert not rows_with_text("").size
+    one = rows_with_text("the two directions disagree by 0.310 rad in rotation")
+    two = rows_with_text("the two directions disagree by 0.310 rad in rotation, " * 3)
+    assert one[-1] < two[-1] < 120
+
+
 def test_scale_and_invalid_add_words():
     plain, metres, invalid = (
         (draw(BLUE_VIEW, YELLOW_VIEW, report, 640)[:55, :320] != (0, 0, 200)).any(-1).sum()
