@@ -74,7 +74,9 @@ def _draw_direction(
 def _write(
     canvas: npt.NDArray[np.uint8], text: str, at: tuple[int, int], colour: tuple[int, int, int]
 ) -> None:
-    for line_colour, thickness in ((BLACK, 3), (colour, 1)):
-        cv2.putText(
-            canvas, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, line_colour, thickness, cv2.LINE_AA
-        )
+    # The rim is the text moved about: a thicker text is wider in OpenCV 5.
+    x, y = at
+    rim = [(x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
+    for ink, places in ((BLACK, rim), (colour, [at])):
+        for place in places:
+            cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, ink, 1, cv2.LINE_AA)
