@@ -13,6 +13,8 @@ Shapes: B pairs, K matches, D channels, h heads of pooling.
 
 from __future__ import annotations
 
+from itertools import combinations_with_replacement as pairs_of
+
 import torch
 from torch import Tensor, nn
 
@@ -22,6 +24,16 @@ __all__ = ["MatchPoseHead", "rays", "rotation_of_vector"]
 
 NEAR = 5e-3
 """Sine of the angle between two rays from which on the plane they span is well defined."""
+
+# What stands where in the vector of a match whose moments are pooled.
+ONE, OFF, PLANE, PRODUCTS, SLOPE = 0, 1, range(2, 5), range(5, 14), range(14, 20)
+
+MOMENTS = (
+    *((ONE, i) for i in (*SLOPE[3:], *PRODUCTS)),
+    *(pair for part in (PLANE, PRODUCTS, SLOPE) for pair in pairs_of(part, 2)),
+    *((OFF, i) for i in SLOPE),
+)
+"""Row and column of the moments that are read: means, second moments by parts, pull."""
 
 
 def rays(pixels: Tensor, focal: Tensor, size: tuple[int, int]) -> Tensor:
@@ -56,7 +68,7 @@ class PointBlock(nn.Module):
         y = self.norm(x)
         own = self.own(y)
         weights = self.weigh(y).softmax(1)
-        chosen = weights.mT[:, :, None] @ own.unflatten(-1, (self.HEADS, -1)).transpose(1, 2)
+        chosen = (own.unflatten(-1, (self.HEADS, -1)) * weights[..., None]).sum(1)
         pooled = self.pooled(torch.cat((chosen.flatten(1), y.mean(1)), -1))
         return x + self.out(nn.functional.gelu(own + pooled[:, None]))
 
@@ -75,7 +87,7 @@ class Round(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.weigh = nn.Linear(dim, self.HEADS)
         self.pool = nn.Linear(dim, dim)
-        moments = self.HEADS * (3 + 9 + 6 + 6 + 1 + 45 + 21 + 6 + 2)
+        moments = self.HEADS * (len(MOMENTS) + 6 + 3)
         self.read = nn.Linear(dim + moments + 3 + self.MEMORY, self.WIDTH)
         self.layers = nn.ModuleList(
             nn.Sequential(
@@ -129,40 +141,37 @@ class Round(nn.Module):
         """Pool what is left between rays (B, K, 3) of one frame: numbers (B, P), scale (B, 1)."""
         normal = torch.linalg.cross(rays1, rays2)
         sine = torch.linalg.vector_norm(normal, dim=-1, keepdim=True)
-        off = (normal * direction[:, None]).sum(-1, keepdim=True)  # of the epipolar plane
-        seen = (rays1, rays2 - rays1, 5 * normal, normal / (sine + NEAR), 20 * off)
-        x = self.match(torch.cat((*seen, (sine + 1e-3).log(), features), -1)) + context
+        plane = normal / (sine + NEAR)
+        along = direction[:, None]
+        off = (normal * along).sum(-1, keepdim=True)  # of the epipolar plane
+        seen = (rays1, rays2 - rays1, 5 * normal, plane, 20 * off, (sine + 1e-3).log(), features)
+        x = self.match(torch.cat(seen, -1)) + context
         for block in self.blocks:
             x = block(x)
         x = self.norm(x)
         weights = self.weigh(x).softmax(1).mT  # (B, h, K)
-
-        def mean(values: Tensor) -> Tensor:
-            return weights @ values
-
-        spread = mean(sine.square()) + 1e-6
+        spread = weights @ sine.square() + 1e-6
+        size = spread.mean(1, keepdim=True).sqrt()
+        # How the distance from the epipolar plane changes with the rotation.
+        turn = (rays2 * along).sum(-1, keepdim=True) * rays1
+        turn = turn - (rays1 * rays2).sum(-1, keepdim=True) * along
         products = (rays2[..., :, None] * rays1[..., None, :]).flatten(2)
-        plane = normal / (sine + NEAR)
-        across = mean((plane[..., :, None] * plane[..., None, :]).flatten(2)).unflatten(-1, (3, 3))
-        # How the distance from the epipolar plane changes with rotation and direction.
-        slope = torch.cat(
-            (
-                (rays2 * direction[:, None]).sum(-1, keepdim=True) * rays1
-                - (rays1 * rays2).sum(-1, keepdim=True) * direction[:, None],
-                normal / spread.mean(1, keepdim=True).sqrt(),
-            ),
-            -1,
+        vector = (torch.ones_like(off), off, plane, products, turn, normal / size)
+        moments = _moments(weights, torch.cat(vector, -1))
+        error = moments[..., OFF, OFF, None] + 1e-8
+        across = moments[..., PLANE.start : PLANE.stop, PLANE.start : PLANE.stop]
+        row, column = torch.tensor(MOMENTS, device=x.device).unbind(1)
+        mean, products, planes, shape, slopes, pull = moments[..., row, column].split(
+            (3, 9, 6, 45, 21, 6), -1
         )
-        error = mean(off.square()) + 1e-8
-        pull = mean(off * slope)
         pooled = (
-            mean(normal) / spread.sqrt(),
-            mean(products),
-            _upper(across),
-            _upper(_along(across)),
+            mean * size / spread.sqrt(),
+            products,
+            planes,
+            *(part[..., i:] for i, part in enumerate(_along(across).unbind(-2))),  # its upper half
             0.3 * spread.log(),
-            3 * _upper(_second(weights, products)),
-            2 * _upper(_second(weights, slope)),
+            3 * shape,
+            2 * slopes,
             2 * pull / error.sqrt(),
             0.2 * error.log(),
             0.2 * (torch.linalg.vector_norm(pull, dim=-1, keepdim=True) + 1e-6).log(),
@@ -223,15 +232,10 @@ class MatchPoseHead(InFloat32):
             return torch.stack(raws)
 
 
-def _second(weights: Tensor, x: Tensor) -> Tensor:
+def _moments(weights: Tensor, x: Tensor) -> Tensor:
     """Weighted second moments (B, h, n, n) of x (B, K, n) by weights (B, h, K)."""
-    return (weights[..., None] * x[:, None]).mT @ x[:, None]
-
-
-def _upper(matrix: Tensor) -> Tensor:
-    """Upper triangle, by rows, of symmetric matrices (..., n, n)."""
-    row, column = torch.triu_indices(matrix.shape[-1], matrix.shape[-1]).unbind()
-    return matrix[..., row, column]
+    weighted = weights[:, :, None] * x.mT[:, None]
+    return (weighted.flatten(1, 2) @ x).unflatten(1, weighted.shape[1:3])
 
 
 def _along(across: Tensor) -> Tensor:
@@ -239,10 +243,7 @@ def _along(across: Tensor) -> Tensor:
 
     Epipolar planes share the direction of the translation, so that this is near its projector.
     """
-    a, b, c = across.unbind(-2)
-    cofactors = torch.stack(
-        (torch.linalg.cross(b, c), torch.linalg.cross(c, a), torch.linalg.cross(a, b)), -2
-    )
+    cofactors = torch.linalg.cross(across.roll(-1, -2), across.roll(1, -2))
     trace = cofactors.diagonal(dim1=-2, dim2=-1).sum(-1)
     return cofactors / (trace + 1e-6)[..., None, None]
 

@@ -45,6 +45,17 @@ class Described(NamedTuple):
     """Descriptors of fine cells, (B, 4 N, D'), row-major."""
 
 
+class Chosen(NamedTuple):
+    """Which cells of a view match which of the other one, the most mutual first."""
+
+    cells1: Tensor
+    """Of this view, (B, K)."""
+    cells2: Tensor
+    """Of the other view, (B, K)."""
+    sure: Tensor
+    """Log-probability of the pair, (B, K)."""
+
+
 class Matches(NamedTuple):
     """Matches of the cells of a view in the other one, the most mutual first."""
 
@@ -105,46 +116,35 @@ class Matcher(nn.Module):
         """Compare all cells of view 1 with all of view 2, (B, N, M); a softmax gives matches."""
         return (coarse1 @ coarse2.mT).float() * self.sharpness[0].float().exp()
 
+    @torch.no_grad()  # which matches and how sure is looked at, not taught
+    def choose(self, scores: Tensor) -> tuple[Chosen, Chosen]:
+        """Choose the most mutual matches of the cells of either view by scores (B, N, M)."""
+        mutual = scores.log_softmax(1) + scores.log_softmax(2)
+        return _most_mutual(mutual), _most_mutual(mutual.mT)
+
     def matches(
         self,
-        scores: Tensor,
-        fine1: Tensor,
-        fine2: Tensor,
-        grid1: tuple[int, int],
-        grid2: tuple[int, int],
-    ) -> tuple[Matches, Matches]:
-        """Take the most mutual matches of either view and place them finely.
-
-        Args:
-            scores: (B, N, M).
-            fine1: Fine descriptors of view 1, (B, 4 N, D').
-            fine2: Fine descriptors of view 2, (B, 4 M, D').
-            grid1: Rows and columns of view 1's tokens.
-            grid2: Rows and columns of view 2's tokens.
-        """
-        with torch.no_grad():  # which matches and how sure is looked at, not taught
-            mutual = scores.log_softmax(1) + scores.log_softmax(2)
-        return (
-            self._side(mutual, fine1, fine2, grid1, grid2),
-            self._side(mutual.mT, fine2, fine1, grid2, grid1),
-        )
-
-    def _side(
-        self,
-        mutual: Tensor,
+        chosen: Chosen,
         fine1: Tensor,
         fine2: Tensor,
         grid1: tuple[int, int],
         grid2: tuple[int, int],
     ) -> Matches:
-        best, cell2 = mutual.max(-1)
-        sure, cell1 = best.topk(min(MATCHES, best.shape[1]))
-        there, spread = self.place(fine1, fine2, cell1, cell2.gather(1, cell1), grid1, grid2)
+        """Place the chosen matches of view 1 finely in view 2.
+
+        Args:
+            chosen: Those matches.
+            fine1: Fine descriptors of view 1, (B, 4 N, D').
+            fine2: Fine descriptors of view 2, (B, 4 M, D').
+            grid1: Rows and columns of view 1's tokens.
+            grid2: Rows and columns of view 2's tokens.
+        """
+        there, spread = self.place(fine1, fine2, chosen.cells1, chosen.cells2, grid1, grid2)
         return Matches(
-            reference_pixels(cell1, grid1[1]),
+            reference_pixels(chosen.cells1, grid1[1]),
             there,
-            torch.stack((sure / 4 + 1, spread.log()), -1),
-            cell1,
+            torch.stack((chosen.sure / 4 + 1, spread.log()), -1),
+            chosen.cells1,
         )
 
     def place(
@@ -213,6 +213,12 @@ def reference_pixels(cells: Tensor, token_columns: int) -> Tensor:
 def _rows(x: Tensor) -> Tensor:
     """(B, C, H, W) as (B, H W, C)."""
     return x.flatten(2).mT
+
+
+def _most_mutual(mutual: Tensor) -> Chosen:
+    """Choose the best partner of each row of (B, N, M), and of these the best."""
+    sure, rows = mutual.amax(-1).topk(min(MATCHES, mutual.shape[1]))
+    return Chosen(rows, _take(mutual, rows).argmax(-1), sure)
 
 
 def _take(x: Tensor, index: Tensor) -> Tensor:

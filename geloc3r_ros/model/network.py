@@ -24,7 +24,7 @@ from geloc3r_ros.errors import ImageError
 from geloc3r_ros.model.blocks import NORM_EPS, DecoderBlock, EncoderBlock
 from geloc3r_ros.model.config import ModelConfig
 from geloc3r_ros.model.match_head import MatchPoseHead, rays
-from geloc3r_ros.model.matching import ConvEmbed, Described, Matcher, Matches
+from geloc3r_ros.model.matching import Chosen, ConvEmbed, Described, Matcher
 from geloc3r_ros.model.pose_head import PoseHead, pose_from_raw
 from geloc3r_ros.model.rope import RotaryTable, rotary_table
 
@@ -201,18 +201,27 @@ class GeLoc3r(nn.Module):
         """What the pose head is given for ``T_2_1`` and for ``T_1_2``: its arguments."""
         if self.matcher is None:
             return (tokens1,), (tokens2,)
-        assert view1.described
-        assert view2.described
+        if view1.grid == view2.grid:
+            # Two sides are one batch of twice the size, as in the decoder.
+            both = EncodedView.cat((view1, view2))
+            tokens = torch.cat((tokens1, tokens2))
+            cells1, cells2 = self._describe(both, tokens).unflatten(0, (2, -1)).unbind()
+            side1, side2 = self.matcher.choose(self.matcher.scores(cells1, cells2))
+            found = self._on_rays(
+                Chosen(*map(torch.cat, zip(side1, side2, strict=True))),
+                both,
+                EncodedView.cat((view2, view1)),
+                tokens,
+            )
+            evidence1, evidence2 = zip(*(x.unflatten(0, (2, -1)).unbind() for x in found))
+            return evidence1, evidence2
         scores = self.matcher.scores(
-            self.matcher.describe(view1.described.coarse, tokens1, view1.grid),
-            self.matcher.describe(view2.described.coarse, tokens2, view2.grid),
+            self._describe(view1, tokens1), self._describe(view2, tokens2)
         )
-        matches = self.matcher.matches(
-            scores, view1.described.fine, view2.described.fine, view1.grid, view2.grid
-        )
+        side1, side2 = self.matcher.choose(scores)
         return (
-            self._on_rays(matches[0], view1, view2, tokens1),
-            self._on_rays(matches[1], view2, view1, tokens2),
+            self._on_rays(side1, view1, view2, tokens1),
+            self._on_rays(side2, view2, view1, tokens2),
         )
 
     def read(self, side1: Evidence, side2: Evidence) -> tuple[Tensor, Tensor]:
@@ -225,10 +234,21 @@ class GeLoc3r(nn.Module):
             raw1, raw2 = self.pose_head(*side1), self.pose_head(*side2)
         return (raw1[None], raw2[None]) if raw1.ndim == 2 else (raw1, raw2)
 
+    def _describe(self, view: EncodedView, tokens: Tensor) -> Tensor:
+        assert self.matcher
+        assert view.described
+        return self.matcher.describe(view.described.coarse, tokens, view.grid)
+
     def _on_rays(
-        self, matches: Matches, here: EncodedView, there: EncodedView, tokens: Tensor
+        self, chosen: Chosen, here: EncodedView, there: EncodedView, tokens: Tensor
     ) -> Evidence:
         """Matches of one side as the head of design ``matching`` takes them."""
+        assert self.matcher
+        assert here.described
+        assert there.described
+        matches = self.matcher.matches(
+            chosen, here.described.fine, there.described.fine, here.grid, there.grid
+        )
         patch, columns = self.config.patch_size, here.grid[1]
         token = matches.cells // (4 * columns) * columns + matches.cells % (2 * columns) // 2
         return (

@@ -32,9 +32,10 @@ def test_a_shifted_view_is_matched_to_the_pixel(matcher):
     scores = matcher.scores(coarse1.flatten(1, 2), coarse2.flatten(1, 2))
     assert scores.shape == (1, 48, 80)
     with torch.no_grad():
-        side1, side2 = matcher.matches(
-            scores, fine1.flatten(1, 2), fine2.flatten(1, 2), GRID1, GRID2
-        )
+        chosen1, chosen2 = matcher.choose(scores)
+        fine1, fine2 = fine1.flatten(1, 2), fine2.flatten(1, 2)
+        side1 = matcher.matches(chosen1, fine1, fine2, GRID1, GRID2)
+        side2 = matcher.matches(chosen2, fine2, fine1, GRID2, GRID1)
     assert side1.here.shape == (1, 48, 2)
     shift = torch.tensor([2.0 * CELL, 1.0 * CELL])
     torch.testing.assert_close(side1.there, side1.here + shift, atol=0.05, rtol=0)
