@@ -34,9 +34,10 @@ from geloc3r_training.gcr import (
     descriptor_step,
     pose_step,
 )
-from geloc3r_training.gcr.consistency import Observation, observe
+from geloc3r_training.gcr.consistency import Observation, Solution, direction, observe
 from geloc3r_training.gcr.diagnostics import add_tallies, tally
 from geloc3r_training.gcr.pairs import median_depth, scale_lengths
+from geloc3r_training.gcr.sampling import pair_generators
 from geloc3r_training.gcr.se3 import inverse, pose_errors
 from geloc3r_training.matching import AttentionTap, MatchHead, attention_loss, token_matches
 from geloc3r_training.pairs import PairBatch
@@ -366,6 +367,23 @@ class Consistency(Objective):
             seed=self.seed,
             observed=regressed.seen.observed,
         )
+
+    def solve(self, batch: PairBatch) -> Solution:
+        """Weigh and solve direction 1 -> 2 of a batch, as a step does."""
+        seen = self.observe(batch, self.see(batch), step=0)
+        raw, _ = Regressed(seen, self._rounds(seen)).raw
+        assert seen.maps is not None
+        assert seen.observed is not None
+        T_2_1 = scale_lengths(batch.T_2_1, 1.0 / median_depth(batch.depth[:, 0]))
+        view_1, view_2 = _views(batch, seen, seen.maps)
+        has_direction = batch.moved(self.config.gcr.min_translation)
+        consistency = self.parts["consistency"]
+        assert isinstance(consistency, GeometricConsistency)
+        pairs = direction(
+            view_1, view_2, pose_from_raw(raw), T_2_1, has_direction, seen.observed[0]
+        )
+        generators = pair_generators(self.seed, 0, batch.ids, use=1)
+        return consistency.solve(pairs, view_1.tokens, view_2.tokens, generators)
 
     def observe(self, batch: PairBatch, seen: Seen, step: int) -> Seen:
         """Draw what the pose is solved of, once for all heads that are given the result."""

@@ -20,6 +20,7 @@ from geloc3r_training.gcr.diagnostics import add_tallies
 from geloc3r_training.gcr.fusion_transformer import FusionTransformer
 from geloc3r_training.gcr.pairs import (
     Direction,
+    TokenMap,
     View,
     median_depth,
     scale_lengths,
@@ -30,7 +31,7 @@ from geloc3r_training.gcr.se3 import inverse, retract
 from geloc3r_training.gcr.steps import ConsistencyStep, full_precision, pose_step
 from geloc3r_training.gcr.weighted_ransac import RansacResult, weighted_ransac
 
-__all__ = ["GeometricConsistency", "Observation", "observe"]
+__all__ = ["GeometricConsistency", "Observation", "Solution", "direction", "observe"]
 
 
 class Observation(NamedTuple):
@@ -78,6 +79,38 @@ def observe(
             matches = match(first.descriptors, second.descriptors, truth.pixels_1, config, seen)
             found.append(Observation(truth, matches))
     return found
+
+
+class Solution(NamedTuple):
+    """How one direction was solved."""
+
+    pairs: Direction
+    logits: Tensor | None
+    """Of the weights, (B, N); None where all points count alike."""
+    weights: Tensor
+    """Importance of each point, (B, N); 0 is padding."""
+    result: RansacResult
+
+
+def direction(
+    first: View,
+    second: View,
+    T_hat: Tensor,
+    T_true: Tensor,
+    has_direction: Tensor,
+    observed: Observation,
+) -> Direction:
+    """Put together what GCR works on; lengths of the poses are over the median depth."""
+    return Direction(
+        T_hat=with_true_length(T_hat.float(), T_true),
+        T_true=T_true,
+        has_direction=has_direction,
+        K_2=second.K,
+        size_1=(first.depth.shape[1], first.depth.shape[2]),
+        size_2=(second.depth.shape[1], second.depth.shape[2]),
+        truth=observed.truth,
+        matches=observed.matches,
+    )
 
 
 class GeometricConsistency(nn.Module):
@@ -146,38 +179,34 @@ class GeometricConsistency(nn.Module):
                 (view_1, view_2, T_hat_2_1, T_2_1, observed[0]),
                 (view_2, view_1, T_hat_1_2, inverse(T_2_1), observed[1]),
             ):
-                pairs = Direction(
-                    T_hat=with_true_length(T_hat.float(), T_true),
-                    T_true=T_true,
-                    has_direction=has_direction,
-                    K_2=second.K,
-                    size_1=(first.depth.shape[1], first.depth.shape[2]),
-                    size_2=(second.depth.shape[1], second.depth.shape[2]),
-                    truth=found.truth,
-                    matches=found.matches,
-                )
-                more, record = self._regularise(pairs, first, second, step, generators)
+                pairs = direction(first, second, T_hat, T_true, has_direction, found)
+                solution = self.solve(pairs, first.tokens, second.tokens, generators)
+                more, record = self._regularise(solution, second, step)
                 for name, term in more.items():
                     terms[name] = terms.get(name, 0.0) + 0.5 * term
                 tallies = add_tallies(tallies, record)
         return ConsistencyStep.of(terms, tallies)
 
-    def _regularise(
+    def solve(
         self,
         pairs: Direction,
-        first: View,
-        second: View,
-        step: int,
+        tokens_1: TokenMap,
+        tokens_2: TokenMap,
         generators: Sequence[torch.Generator],
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Weigh, solve, and pull; terms and tallies of one direction."""
-        config = self.config
+    ) -> Solution:
+        """Weigh the correspondences of one direction, and solve its poses."""
         uniform = pairs.truth.used.float()
-        logits = self.fusion(pairs, first.tokens, second.tokens) if self.fusion else None
+        logits = self.fusion(pairs, tokens_1, tokens_2) if self.fusion else None
         weights = uniform if logits is None else logits.sigmoid() * uniform
-        solver_weights = weights if config.weighting == "learned" else uniform
-        solved = self._solve(pairs, solver_weights, generators)
+        solver_weights = weights if self.config.weighting == "learned" else uniform
+        return Solution(pairs, logits, weights, self._ransac(pairs, solver_weights, generators))
 
+    def _regularise(
+        self, solution: Solution, second: View, step: int
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Pull the regressed pose to the solved one; terms and tallies of one direction."""
+        config = self.config
+        pairs, logits, weights, solved = solution
         opening = losses.gate(
             pairs.T_hat,
             solved.T_2_1.to(pairs.T_hat),
@@ -201,7 +230,7 @@ class GeometricConsistency(nn.Module):
                 pairs.T_hat,
                 pairs.truth.points_1,
                 pairs.truth.pixels_2,
-                uniform,
+                pairs.truth.used.float(),
                 pairs.K_2,
                 math.hypot(*pairs.size_2),
             )
@@ -213,7 +242,7 @@ class GeometricConsistency(nn.Module):
         }
         return terms, tallies
 
-    def _solve(
+    def _ransac(
         self, pairs: Direction, weights: Tensor, generators: Sequence[torch.Generator]
     ) -> RansacResult:
         solved = weighted_ransac(
