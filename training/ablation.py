@@ -31,7 +31,8 @@ from geloc3r_training.gcr.sampling import pair_generators
 from geloc3r_training.gcr.se3 import pose_errors, project, transform
 from geloc3r_training.interrupt import Interrupt
 from geloc3r_training.logbook import Logbook
-from geloc3r_training.objectives import Consistency, Objective, Seen
+from geloc3r_training.objective import Objective, Seen
+from geloc3r_training.objectives import Consistency
 from geloc3r_training.pairs import PairBatch, Pairs, Share
 from geloc3r_training.stage import Stage
 from geloc3r_training.trainer import starting_parts

@@ -20,7 +20,8 @@ from geloc3r_ros.model.match_head import MatchPoseHead
 from geloc3r_training.config import StageConfig, TrainingConfig
 from geloc3r_training.gcr import ConsistencyStep, Teacher, load_mast3r
 from geloc3r_training.gcr.diagnostics import gradient_norms
-from geloc3r_training.objectives import OBJECTIVES, Objective, Seen, own_teacher
+from geloc3r_training.objective import Objective, Seen
+from geloc3r_training.objectives import OBJECTIVES, own_teacher
 from geloc3r_training.pairs import PairBatch
 
 __all__ = ["Stage", "learning_rate"]

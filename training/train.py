@@ -158,6 +158,45 @@ def export(
 
 
 @app.command()
+def picture(
+    checkpoint: CheckpointFile,
+    file: Annotated[Path, typer.Argument(help="Picture to write, .png.")],
+    pair: Annotated[int, typer.Option(min=0, help="Which of the held-out pairs.")] = 0,
+) -> None:
+    """Draw what GCR does to a pair: matches by their weight, the regressed and the solved pose.
+
+    The checkpoint must be one of stage consistency.
+
+    Examples:
+
+        geloc3r-train picture runs/tiny/last.pt gcr.png --pair 7
+    """
+    import torch
+    from accelerate import Accelerator
+
+    from geloc3r_training.checkpoint import Checkpoint
+    from geloc3r_training.gcr_picture import draw_gcr
+    from geloc3r_training.objectives import Consistency
+    from geloc3r_training.pairs import Pairs, Share
+    from geloc3r_training.stage import Stage
+
+    found = Checkpoint.read(checkpoint)
+    config, state = found.config, found.state
+    stage = Stage(config, found.stage, state["parts"], state["teacher"], Accelerator(cpu=True))
+    stage.restore(state, found.step)
+    if not isinstance(stage.objective, Consistency):
+        raise GeLoc3rError(
+            f"{checkpoint} is of stage {stage.config.objective}; give one of stage consistency"
+        )
+    pairs = Pairs(config.data, 0, torch.device("cpu"), held_out=True)
+    of_place = config.data.pairs_per_scene
+    start = pair // of_place
+    batch = next(pairs.fixed((start + 1) * of_place, of_place, Share(), start))
+    draw_gcr(stage.objective, batch, pair % of_place, file)
+    out.print(file)
+
+
+@app.command()
 def pack(
     checkpoint: CheckpointFile,
     parts: Annotated[Path, typer.Argument(help="Folder to write; it must not exist.")],

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -122,6 +123,15 @@ def test_a_packed_checkpoint_goes_on_elsewhere(folder, tmp_path, smoke):
     (parts / "weights-000.part").write_bytes(b"short")
     with pytest.raises(WeightsError, match="a part is missing or damaged"):
         call(app, "unpack", parts, tmp_path / "third")
+
+
+def test_gcr_can_be_looked_at(folder, tmp_path):
+    call(app, "picture", folder / "last.pt", tmp_path / "gcr.png", "--pair", 3)
+    picture = cv2.imread(str(tmp_path / "gcr.png"))
+    assert picture.shape[1] > 1000
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 1000
+    with pytest.raises(GeLoc3rError, match="is of stage pose; give one of stage consistency"):
+        call(app, "picture", folder / "stage0.pt", tmp_path / "none.png")
 
 
 def test_show_prints_settings_that_can_be_read_again(smoke, tmp_path):
