@@ -10,6 +10,7 @@ third shows how far from the truth the regressed pose puts the points, and how f
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import torch
@@ -46,7 +47,7 @@ def draw_gcr(objective: Consistency, batch: PairBatch, row: int, path: Path) -> 
         figure = Figure(figsize=(12, 3.6), layout="constrained")
         left, middle, right = figure.subplots(1, 3)
         for axes, image in ((left, images[0]), (middle, images[1]), (right, images[1])):
-            axes.imshow(image)
+            axes.imshow(image.numpy())
             axes.set_axis_off()
         _weights(solution, row, left, middle, figure)
         _projections(solution, row, right)
@@ -59,12 +60,10 @@ def _weights(solution: Solution, row: int, left: Axes, middle: Axes, figure: Fig
     weights = solution.weights[row, used]
     found, true = pairs.matches.pixels_2[row, used], pairs.truth.pixels_2[row, used]
     false = pairs.match_errors()[row, used] > FALSE
-    for match, truth in zip(found[false], true[false], strict=True):
-        middle.plot(*torch.stack((match, truth)).mT, color="tab:red", linewidth=0.6, alpha=0.6)
+    _lines(middle, found[false], true[false], color="tab:red", linewidth=0.6, alpha=0.6)
     for axes, pixels in ((left, pairs.truth.pixels_1[row, used]), (middle, found)):
-        points = axes.scatter(
-            pixels[:, 0], pixels[:, 1], c=weights, s=12, vmin=0, vmax=1, cmap="viridis"
-        )
+        x, y = pixels.mT.numpy()
+        points = axes.scatter(x, y, c=weights.numpy(), s=12, vmin=0, vmax=1, cmap="viridis")
     left.set_title(f"view 1: {int(used.sum())} points")
     middle.set_title(f"view 2: matches, {100 * (~false).float().mean():.0f} % within {FALSE:g} px")
     figure.colorbar(points, ax=middle, fraction=0.04, label="weight")
@@ -79,14 +78,18 @@ def _projections(solution: Solution, row: int, axes: Axes) -> None:
         ("solved", solution.result.T_2_1.to(pairs.T_hat), "tab:cyan"),
     ):
         put, _ = project(pairs.K_2, transform(T, pairs.truth.points_1))
-        for start, end in zip(true, put[row, used][:SHOWN], strict=True):
-            axes.plot(*torch.stack((start, end)).mT, color=colour, linewidth=1)
+        _lines(axes, true, put[row, used][:SHOWN], color=colour, linewidth=1)
         axes.plot([], [], color=colour, label=f"{name}: {_error(T[row], pairs.T_true[row])}")
-    axes.plot(*true.mT, ".", color="white", markersize=3)
+    axes.plot(*true.mT.numpy(), ".", color="white", markersize=3)
     axes.set_xlim(-0.5, pairs.size_2[1] - 0.5)
     axes.set_ylim(pairs.size_2[0] - 0.5, -0.5)
     axes.set_title("view 2: from the true place to where a pose puts it")
     axes.legend(loc="lower right", fontsize=8)
+
+
+def _lines(axes: Axes, starts: Tensor, ends: Tensor, **style: Any) -> None:
+    """Lines from pixels (N, 2) to pixels (N, 2)."""
+    axes.plot(*torch.stack((starts, ends)).movedim(-1, 0).numpy(), **style)
 
 
 def _error(T_hat: Tensor, T_true: Tensor) -> str:
