@@ -162,9 +162,11 @@ def calibrate(
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
 ) -> None:
-    """Fit the uncertainty that weights state to pairs with known poses, and write it into them.
+    """Fit what weights are sure of to pairs with known poses, and write it into them.
 
-    Half of the places (names up to a `/`) are for fitting, the others tell the coverage.
+    Sigmas come from the pairs, and the limits of what is refused from bad inputs made of them:
+    dark, blurred, of other places, at rest. Half of the places (names up to a `/`) are for
+    fitting, the others tell the coverage.
 
     Examples:
 
@@ -175,8 +177,9 @@ def calibrate(
     import torch
     from rich.progress import track
 
+    from geloc3r_ros.evaluation.bad_inputs import NO_DIRECTION, NO_POSE
+    from geloc3r_ros.evaluation.calibration import BAD_INPUTS, observe, observe_bad
     from geloc3r_ros.evaluation.calibration import calibrate as fit
-    from geloc3r_ros.evaluation.calibration import observe
     from geloc3r_ros.evaluation.charts import plot_calibration
     from geloc3r_ros.evaluation.pair_list import read_pairs
     from geloc3r_ros.inference import RelativePoseEstimator
@@ -184,8 +187,10 @@ def calibrate(
 
     pairs = read_pairs(file).pairs
     estimator = RelativePoseEstimator.load(weights, device=device, precision=precision)
-    observed = track(observe(estimator, pairs), "estimating", total=len(pairs), console=out)
-    calibration, levels = fit(pairs, list(observed))
+    observed = list(track(observe(estimator, pairs), "good pairs", total=len(pairs), console=out))
+    total = BAD_INPUTS * (len(NO_POSE) + len(NO_DIRECTION))
+    bad = list(track(observe_bad(estimator, pairs), "bad inputs", total=total, console=out))
+    calibration, levels = fit(pairs, observed, [b for b in bad if b is not None])
     network, about = load_weights(weights)
     about = dataclasses.replace(about, calibration=calibration)
     save_weights(target, network, about, getattr(torch, about.dtype))
@@ -202,7 +207,58 @@ def calibrate(
             cells = [*numbers, *(f"{share:.3f}" for share in shares.values())]
             table.add_row(f"{part}, {title}", *cells)
     out.print(table)
+    if "limits" in calibration:
+        gates, kept = calibration["limits"], calibration["checked_with"]
+        out.print(
+            f"certainty from {gates['certainty']:.3f}: {kept['rotation']:.1%} of the checked "
+            f"pairs; ambiguity up to {gates['ambiguity']:.3f}: {kept['translation']:.1%} of them"
+        )
     out.print(f"{target}: fitted to {calibration['pairs_fitted']} pairs, checked on others")
+
+
+@evaluation.command()
+def trust(
+    file: Annotated[Path, typer.Argument(metavar="PAIRS.json", help="Pairs that moved.")],
+    weights: WeightsOption = "tiny",
+    bad: Annotated[int, typer.Option(min=1, help="Bad inputs of each kind.")] = 200,
+    device: DeviceOption = "auto",
+    precision: PrecisionOption = "auto",
+) -> None:
+    """Is what these weights are sure of also right, and is what cannot be right refused?
+
+    Bad inputs are made of the pairs: dark, blurred, of other places, at rest, ...
+
+    Examples:
+
+        geloc3r eval trust test/pairs.json
+    """
+    from rich.progress import track
+
+    from geloc3r_ros.evaluation.bad_inputs import NO_DIRECTION, NO_POSE
+    from geloc3r_ros.evaluation.pair_list import read_pairs
+    from geloc3r_ros.evaluation.trust import SWAPPED, examine, spread_out, summarise
+    from geloc3r_ros.inference import RelativePoseEstimator
+
+    pairs = read_pairs(file).pairs
+    estimator = RelativePoseEstimator.load(weights, device=device, precision=precision)
+    total = len(pairs) + len(spread_out(pairs, bad)) * (len(NO_POSE) + len(NO_DIRECTION))
+    judged = list(track(examine(estimator, pairs, bad), "asking", total=total, console=out))
+    table = Table(title="what is sure and what is refused", box=SIMPLE_HEAD)
+    for name in ("", "pairs", "refused", "direction", "off by > 3 sigma", "sigma (°)"):
+        table.add_column(name, justify="right" if name else "left")
+    for kind in ("", *NO_POSE, *NO_DIRECTION, SWAPPED):
+        of_kind = [j for j in judged if j.kind == kind]
+        if not of_kind:
+            continue
+        t = summarise(of_kind)
+        sigmas = [
+            "-" if math.isnan(s) else f"{math.degrees(s):.1f}"
+            for s in (t.sigma_rotation, t.sigma_direction)
+        ]
+        wrong = "-" if math.isnan(t.wrong) else f"{t.wrong:.1%}"
+        shares = (f"{t.refused:.1%}", f"{t.directed:.1%}", wrong)
+        table.add_row(kind or "good pairs", str(t.pairs), *shares, " / ".join(sigmas))
+    out.print(table)
 
 
 @evaluation.command()

@@ -4,7 +4,9 @@
 
 The network answers twice: ``T_2_1`` from one side and ``T_1_2`` from the other. The estimate is
 the second answer, unchanged; how far the first is from being its inverse (the cycle error) tells
-how much to trust it. Averaging both would hide that and gain little.
+how much to trust it. Averaging both would hide that and gain little. Networks that match the views
+tell besides what the matches say for the pose (:mod:`geloc3r_ros.model.support`): whether there is
+one at all, and whether its direction is the only one that they allow.
 """
 
 from __future__ import annotations
@@ -31,6 +33,12 @@ must be positive definite."""
 
 MIN_LENGTH = 1e-9
 """A raw translation shorter than this has no direction."""
+
+POSE_NUMBERS = 12
+"""Of the numbers of a head, those that are the pose."""
+
+TINY = 1e-12
+"""Instead of 0 in a denominator."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +69,11 @@ class PoseEstimate:
         cycle_translation_error: angle between ``t_1_2`` and ``-R_1_2 @ t_2_1``.
         covariance: (6, 6), order x, y, z, rotation about x, y, z, fixed axes of camera 1, for
             the translation of length 1.
-        valid: whether there is a pose; if not, ``T_1_2`` is the identity.
+        certainty: how sure the matches are, their mean probability; None where the network does
+            not match.
+        ambiguity: how well the next best direction explains the matches, from 0 (not at all) to
+            1 (as well as this one); None where the network does not match.
+        valid: whether there is a pose; if not, ``T_1_2`` means nothing.
         translation_valid: whether the direction of the translation means anything.
         reason: why one of the two is false, in words; else what to know about the images, or "".
         trained: whether the weights were ever trained; if not, the pose is noise.
@@ -72,6 +84,8 @@ class PoseEstimate:
     cycle_rotation_error: float
     cycle_translation_error: float
     covariance: Array
+    certainty: float | None
+    ambiguity: float | None
     valid: bool
     translation_valid: bool
     reason: str
@@ -83,13 +97,22 @@ class PoseEstimate:
 class Calibration:
     """Standard deviations as a line over the cycle error, ``bias + slope * error``, per axis.
 
-    Weights files carry it as ``{"rotation": {"bias": .., "slope": ..}, "translation": {..}}``,
-    in radians. Weights without one get 5 degrees + error and 15 degrees + error, which is
-    meant to be cautious and was not measured; untrained weights know nothing (pi).
+    Weights files carry it as ``{"rotation": {"bias": .., "slope": ..}, "translation": {..},
+    "limits": {"certainty": .., "ambiguity": ..}}``, in radians. Weights without one get 5 degrees
+    + error and 15 degrees + error, which is meant to be cautious and was not measured; untrained
+    weights know nothing (pi).
+
+    Attributes:
+        rotation: bias and slope.
+        translation: bias and slope.
+        least_certainty: of the matches, for a pose to be valid; 0 where nothing was measured.
+        most_ambiguity: of the direction, for a translation to be valid; 1 where nothing was.
     """
 
     rotation: tuple[float, float]
     translation: tuple[float, float]
+    least_certainty: float = 0.0
+    most_ambiguity: float = 1.0
 
     @classmethod
     def of_weights(cls, calibration: Mapping | None, trained: bool) -> Calibration:
@@ -103,21 +126,27 @@ class Calibration:
                 return cls((np.pi, 0.0), (np.pi, 0.0))
             return cls((np.radians(5.0), 1.0), (np.radians(15.0), 1.0))
         try:
-            lines = [
+            rotation, translation = (
                 (float(calibration[part]["bias"]), float(calibration[part]["slope"]))
                 for part in ("rotation", "translation")
-            ]
-        except (KeyError, OverflowError, TypeError, ValueError) as error:
+            )
+            limits = calibration.get("limits", {"certainty": 0.0, "ambiguity": 1.0})
+            gates = float(limits["certainty"]), float(limits["ambiguity"])
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise WeightsError(
                 f"the calibration of these weights is not of the form "
                 f'{{"rotation": {{"bias", "slope"}}, "translation": ...}}: {calibration}'
             ) from error
-        numbers = np.array(lines)
+        numbers = np.array([rotation, translation])
         if not (np.isfinite(numbers).all() and (numbers >= 0).all() and (numbers[:, 0] > 0).all()):
             raise WeightsError(
                 f"the calibration of these weights needs bias > 0 and slope >= 0: {calibration}"
             )
-        return cls(*lines)
+        if not all(0 <= gate <= 1 for gate in gates):
+            raise WeightsError(
+                f"the calibration of these weights needs limits from 0 to 1: {calibration}"
+            )
+        return cls(rotation, translation, *gates)
 
     def covariance(self, t: Array, rotation_error: float, translation_error: float) -> Array:
         """Return the covariance (6, 6) at a translation (3,) of length 1 or 0.
@@ -132,6 +161,25 @@ class Calibration:
         C[3:, 3:] = sigma_rotation**2 * np.eye(3)
         return C
 
+    def doubt(self, certainty: float) -> str:
+        """Why matches of this certainty give no pose; "" where they do."""
+        if certainty >= self.least_certainty:
+            return ""
+        return (
+            f"the images do not match (certainty {certainty:.2f}, at least "
+            f"{self.least_certainty:.2f} is needed): they have too little in common, or to show"
+        )
+
+    def vagueness(self, ambiguity: float) -> str:
+        """Why matches of this ambiguity give no direction; "" where they do."""
+        if ambiguity <= self.most_ambiguity:
+            return ""
+        return (
+            f"no direction: another one explains the matches nearly as well (ambiguity "
+            f"{ambiguity:.2f}, at most {self.most_ambiguity:.2f} is allowed), as where the camera "
+            "hardly moved"
+        )
+
 
 def pose_from_heads(
     raw_2_1: Array,
@@ -143,10 +191,10 @@ def pose_from_heads(
     identical: bool = False,
     note: str = "",
 ) -> PoseEstimate:
-    """Turn the raw numbers (12,) of both heads into an estimate.
+    """Turn the raw numbers of both heads into an estimate.
 
     Args:
-        raw_2_1: of ``T_2_1``, from the side of view 1.
+        raw_2_1: of ``T_2_1``, from the side of view 1: 12, and 7 more where the network matches.
         raw_1_2: of ``T_1_2``, from the side of view 2.
         calibration: of the weights.
         trained: whether the weights are.
@@ -160,6 +208,8 @@ def pose_from_heads(
             cycle_rotation_error=np.pi,
             cycle_translation_error=np.pi,
             covariance=calibration.covariance(np.zeros(3), np.pi, np.pi),
+            certainty=None,
+            ambiguity=None,
             valid=False,
             translation_valid=False,
             reason="the network's output is not finite; try precision fp32",
@@ -171,25 +221,44 @@ def pose_from_heads(
     rotation_error = rotation_angle(R_1_2 @ T_2_1[:3, :3])
     translation_error = angle_between(t_1_2, -R_1_2 @ T_2_1[:3, 3])
     length = np.linalg.norm(t_1_2)
-    directed = length > MIN_LENGTH and np.isfinite(translation_error)
+    directed = bool(length > MIN_LENGTH and np.isfinite(translation_error))
     direction = t_1_2 / length if directed else np.zeros(3)
+    certainty, ambiguity = _support(raw_2_1, raw_1_2)
+    doubt = "" if certainty is None else calibration.doubt(certainty)
     if not directed:
-        translation_error, note = np.pi, "the network gave a translation without direction"
+        vague = "the network gave a translation without direction"
     elif identical:
-        note = "both images are the same: there is no motion to take a direction from"
-    known = bool(directed and not identical)
+        vague = "both images are the same: there is no motion to take a direction from"
+    else:
+        vague = "" if ambiguity is None else calibration.vagueness(ambiguity)
+    known = not (doubt or vague)
     return PoseEstimate(
         T_1_2=make_transform(R_1_2, direction),
         cycle_rotation_error=rotation_error,
-        cycle_translation_error=translation_error,
+        cycle_translation_error=translation_error if directed else np.pi,
         covariance=calibration.covariance(
             direction if known else np.zeros(3),
-            rotation_error,
+            np.pi if doubt else rotation_error,
             translation_error if known else np.pi,
         ),
-        valid=True,
+        certainty=certainty,
+        ambiguity=ambiguity,
+        valid=not doubt,
         translation_valid=known,
-        reason=note,
+        reason=doubt or vague or note,
         trained=trained,
         latency=latency,
     )
+
+
+def _support(*raws: Array) -> tuple[float | None, float | None]:
+    """Certainty and ambiguity, means over both sides, where the heads tell what they saw."""
+    if any(len(raw) == POSE_NUMBERS for raw in raws):
+        return None, None
+    certainties, ambiguities = [], []
+    for raw in raws:
+        certainty, xx, xy, xz, yy, yz, zz = raw[POSE_NUMBERS:]
+        least, next_best, _ = np.linalg.eigvalsh([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+        certainties.append(certainty)
+        ambiguities.append(np.sqrt(max(least, 0.0) / max(next_best, TINY)))
+    return float(np.mean(certainties)), float(min(np.mean(ambiguities), 1.0))

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from geloc3r_ros.model.pose_head import InFloat32
+from geloc3r_ros.model.support import support
 
 __all__ = ["MatchPoseHead", "rays", "rotation_of_vector"]
 
@@ -212,7 +213,8 @@ class MatchPoseHead(InFloat32):
             tokens: Decoder tokens of the cells, (B, K, C), where there are images.
 
         Returns:
-            Raw numbers after each round, (rounds, B, 12), float32: t, then R by rows.
+            Raw numbers after each round, (rounds, B, 19), float32: t, then R by rows, then the
+            :func:`support` of the last pose.
         """
         with torch.autocast(rays1.device.type, enabled=False):
             rays1, rays2, features = rays1.float(), rays2.float(), features.float()
@@ -229,7 +231,8 @@ class MatchPoseHead(InFloat32):
                 direction = nn.functional.normalize(direction + step[:, 3:], dim=-1)
                 t = (R_2_1 @ direction[..., None])[..., 0]
                 raws.append(torch.cat((t, R_2_1.flatten(1)), -1))
-            return torch.stack(raws)
+            borne = support(rays1, rays2 @ R_2_1, direction, features)
+            return torch.cat((torch.stack(raws), borne.expand(len(raws), -1, -1)), -1)
 
 
 def _moments(weights: Tensor, x: Tensor) -> Tensor:

@@ -126,8 +126,11 @@ def rotation_from_matrix(M: Tensor) -> Tensor:
 
 
 def pose_from_raw(raw: Tensor) -> Tensor:
-    """Turn raw numbers (B, 12) into transforms (B, 4, 4), differentiably and in their type."""
-    t, M = raw.split((3, 9), -1)
+    """Turn raw numbers (B, 12 or more) into transforms (B, 4, 4), differentiably, in their type.
+
+    The first 12 are read: t, then a matrix by rows.
+    """
+    t, M = raw[:, :3], raw[:, 3:12]
     T = torch.eye(4, dtype=raw.dtype, device=raw.device).repeat(len(raw), 1, 1)
     T[:, :3, :3] = rotation_from_matrix(M.unflatten(-1, (3, 3)))
     T[:, :3, 3] = t
@@ -135,12 +138,12 @@ def pose_from_raw(raw: Tensor) -> Tensor:
 
 
 def pose_from_raw_on_host(raw: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Turn raw numbers (12,) into a transform (4, 4), in float64 on numpy.
+    """Turn raw numbers (12 or more,) into a transform (4, 4), in float64 on numpy.
 
     Raises:
         ValueError: if a raw number is not finite.
     """
     raw = np.asarray(raw, np.float64)
-    M = raw[3:].reshape(3, 3)
+    M = raw[3:12].reshape(3, 3)
     lengths = np.linalg.norm(M, axis=1, keepdims=True)
     return make_transform(nearest_rotation(M / np.maximum(lengths, 1e-12)), raw[:3])

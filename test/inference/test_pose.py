@@ -99,6 +99,46 @@ def test_identical_images_have_no_direction():
     assert np.linalg.eigvalsh(found.covariance[:3, :3]).min() > 1
 
 
+LIMITED = Calibration((0.02, 0.5), (0.1, 2.0), least_certainty=0.25, most_ambiguity=0.3)
+
+
+def borne_out(certainty, ambiguity):
+    """Raw numbers of both heads: matches as certain, normals as ambiguous as said."""
+    numbers = [certainty, 0.04 * ambiguity**2, 0, 0, 0.04, 0, 0.09]
+    return [np.concatenate([raw(T), numbers]) for T in (inverse(T_1_2), T_1_2)]
+
+
+def test_certain_matches_of_one_direction_give_a_pose():
+    found = estimate(*borne_out(0.5, 0.2), calibration=LIMITED)
+    assert (found.valid, found.translation_valid, found.reason) == (True, True, "")
+    assert (found.certainty, found.ambiguity) == pytest.approx((0.5, 0.2))
+
+
+def test_uncertain_matches_give_no_pose():
+    found = estimate(*borne_out(0.1, 0.2), calibration=LIMITED)
+    assert (found.valid, found.translation_valid) == (False, False)
+    assert "do not match (certainty 0.10, at least 0.25" in found.reason
+    assert np.linalg.eigvalsh(found.covariance).min() > 1
+
+
+def test_ambiguous_matches_give_no_direction():
+    found = estimate(*borne_out(0.5, 0.6), calibration=LIMITED)
+    assert (found.valid, found.translation_valid) == (True, False)
+    assert "another one explains the matches nearly as well (ambiguity 0.60" in found.reason
+    assert np.diag(found.covariance)[3:] == pytest.approx([0.02**2] * 3)
+    assert np.linalg.eigvalsh(found.covariance[:3, :3]).min() > 1
+
+
+def test_limits_do_not_bind_where_nothing_was_measured():
+    found = estimate(*borne_out(0.01, 0.99))
+    assert (found.valid, found.translation_valid) == (True, True)
+
+
+def test_networks_that_do_not_match_tell_neither():
+    found = estimate(raw(inverse(T_1_2)), raw(T_1_2), calibration=LIMITED)
+    assert (found.certainty, found.ambiguity, found.valid) == (None, None, True)
+
+
 def test_a_note_is_passed_on_unless_something_worse_is_to_be_said():
     both = raw(inverse(T_1_2)), raw(T_1_2)
     assert estimate(*both, note="a tight crop").reason == "a tight crop"
@@ -108,6 +148,8 @@ def test_a_note_is_passed_on_unless_something_worse_is_to_be_said():
 def test_the_calibration_of_weights_is_used():
     lines = {"rotation": {"bias": 0.02, "slope": 0.5}, "translation": {"bias": 0.1, "slope": 2}}
     assert Calibration.of_weights(lines, trained=True) == CALIBRATION
+    lines["limits"] = {"certainty": 0.25, "ambiguity": 0.3}
+    assert Calibration.of_weights(lines, trained=True) == LIMITED
 
 
 def test_without_calibration_sigmas_are_cautious():
@@ -116,6 +158,9 @@ def test_without_calibration_sigmas_are_cautious():
     assert np.degrees(trained.translation[0]) == pytest.approx(15)
     untrained = Calibration.of_weights(None, trained=False)
     assert untrained.rotation == untrained.translation == (np.pi, 0)
+
+
+GOOD = {part: {"bias": 0.1, "slope": 1} for part in ("rotation", "translation")}
 
 
 @pytest.mark.parametrize(
@@ -127,6 +172,10 @@ def test_without_calibration_sigmas_are_cautious():
         {"rotation": {"bias": 0.1, "slope": -1}, "translation": {"bias": 0.1, "slope": 1}},
         {"rotation": {"bias": "x", "slope": 1}, "translation": {"bias": 0.1, "slope": 1}},
         {"rotation": [0.1, 1], "translation": [0.1, 1]},
+        {**GOOD, "limits": {"certainty": 0.2}},
+        {**GOOD, "limits": {"certainty": -0.1, "ambiguity": 0.3}},
+        {**GOOD, "limits": {"certainty": 0.2, "ambiguity": np.nan}},
+        {**GOOD, "limits": 0.2},
     ],
 )
 def test_a_calibration_that_cannot_be_is_refused(calibration):

@@ -6,6 +6,7 @@ import torch
 
 from geloc3r_ros.geometry import rotation_about
 from geloc3r_ros.model.match_head import MatchPoseHead, _along, rays, rotation_of_vector
+from geloc3r_ros.model.support import support
 
 
 @pytest.fixture
@@ -41,10 +42,18 @@ def test_rotations_of_vectors(angle):
 
 def test_each_round_says_a_pose(head):
     raw = head(*matches())
-    assert raw.shape == (5, 2, 12)
-    R = raw[..., 3:].unflatten(-1, (3, 3))
+    assert raw.shape == (5, 2, 19)
+    R = raw[..., 3:12].unflatten(-1, (3, 3))
     torch.testing.assert_close(R @ R.mT, torch.eye(3).expand_as(R), atol=1e-5, rtol=0)
     torch.testing.assert_close(torch.linalg.vector_norm(raw[..., :3], dim=-1), torch.ones(5, 2))
+
+
+def test_what_the_matches_say_of_the_last_pose_comes_along(head):
+    rays1, rays2, features = matches()
+    raw = head(rays1, rays2, features)
+    t, R = raw[-1, :, :3], raw[-1, :, 3:12].unflatten(-1, (3, 3))
+    expected = support(rays1, rays2 @ R, (R.mT @ t[..., None])[..., 0], features)
+    torch.testing.assert_close(raw[:, :, 12:], expected.expand(5, -1, -1), atol=1e-6, rtol=1e-4)
 
 
 def test_the_order_of_matches_does_not_matter(head):
@@ -56,7 +65,7 @@ def test_the_order_of_matches_does_not_matter(head):
 
 def test_a_fresh_head_says_that_nothing_turned():
     raw = MatchPoseHead(8)(*matches())
-    R = raw[-1, :, 3:].unflatten(-1, (3, 3))
+    R = raw[-1, :, 3:12].unflatten(-1, (3, 3))
     angle = torch.arccos(((R.diagonal(dim1=-2, dim2=-1).sum(-1) - 1) / 2).clamp(-1, 1))
     assert angle.max() < 0.6
 

@@ -42,7 +42,7 @@ class Backend(Protocol):
         """
 
     def decode(self, view1: Any, others: Sequence[Any]) -> tuple[Array, Array]:
-        """Return the raw numbers (M, 12) of ``T_2_1`` and of ``T_1_2`` for M pairs.
+        """Return the raw numbers (M, 12 or more) of ``T_2_1`` and of ``T_1_2`` for M pairs.
 
         View 1 is the same in all pairs; pairs whose views 2 are of one shape are one batch.
         """

@@ -100,19 +100,20 @@ class OnnxBackend:
         return [views[place] for place in range(len(images))]
 
     def decode(self, view1: _View, others: Sequence[_View]) -> tuple[Array, Array]:
-        """Return the raw numbers (M, 12) of ``T_2_1`` and of ``T_1_2`` for M pairs.
+        """Return the raw numbers (M, 12 or more) of ``T_2_1`` and of ``T_1_2`` for M pairs.
 
         Raises:
             DeviceError: if onnxruntime fails.
         """
-        raw_2_1, raw_1_2 = np.empty((len(others), 12)), np.empty((len(others), 12))
+        rows: dict[int, tuple[Array, Array]] = {}
         for size, places in places_by([view.size for view in others]).items():
             views2 = [others[i].tensors for i in places]
             given = {f"{name}1": x.repeat(len(places), 0) for name, x in view1.tensors.items()}
             given |= {f"{name}2": np.concatenate([v[name] for v in views2]) for name in views2[0]}
             found = self._run(decoder_name(view1.size, size), given)
-            raw_2_1[places], raw_1_2[places] = found["raw_2_1"], found["raw_1_2"]
-        return raw_2_1, raw_1_2
+            rows.update(zip(places, zip(found["raw_2_1"], found["raw_1_2"])))
+        raw_2_1, raw_1_2 = zip(*(rows[place] for place in range(len(others))))
+        return np.stack(raw_2_1), np.stack(raw_1_2)
 
     def _run(self, name: str, given: Tensors) -> Tensors:
         """Run a graph, in batches of the length that it was compiled for."""

@@ -84,16 +84,18 @@ class TorchBackend:
 
     @torch.inference_mode()
     def decode(self, view1: EncodedView, others: Sequence[EncodedView]) -> tuple[Array, Array]:
-        """Return the raw numbers (M, 12) of ``T_2_1`` and of ``T_1_2`` for M pairs."""
-        raw_2_1, raw_1_2 = np.empty((len(others), 12)), np.empty((len(others), 12))
+        """Return the raw numbers (M, 12 or more) of ``T_2_1`` and of ``T_1_2`` for M pairs."""
+        found: dict[int, tuple[Array, Array]] = {}
         with self._memory_errors_explained():
             for places in places_by([view.grid for view in others]).values():
                 sides = self.network.decode(
                     EncodedView.cat([view1] * len(places)),
                     EncodedView.cat([others[i] for i in places]),
                 )
-                raw_2_1[places], raw_1_2[places] = (side.cpu().numpy() for side in sides)
-        return raw_2_1, raw_1_2
+                rows = (side.double().cpu().numpy() for side in sides)
+                found.update(zip(places, zip(*rows)))
+        raw_2_1, raw_1_2 = zip(*(found[place] for place in range(len(others))))
+        return np.stack(raw_2_1), np.stack(raw_1_2)
 
     @contextmanager
     def _memory_errors_explained(self) -> Iterator[None]:

@@ -1,0 +1,159 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""Is what is said to be sure also right, and is what cannot be right refused?
+
+All good pairs are asked for their pose: of those that are flagged valid, how many are off by more
+than three of their own sigmas? Of some, bad inputs are made, and counted as refused where no pose
+is valid; where a rotation remains, as at rest, where no direction is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from geloc3r_ros.errors import ConfigError
+from geloc3r_ros.evaluation.bad_inputs import NO_DIRECTION, NO_POSE
+from geloc3r_ros.evaluation.pair_list import ImagePair
+from geloc3r_ros.geometry import Array, angle_between, rotation_angle
+from geloc3r_ros.inference import PoseEstimate, RelativePoseEstimator
+from geloc3r_ros.inference.images import read_image
+
+__all__ = ["SWAPPED", "Judged", "Trust", "examine", "others", "spread_out", "summarise"]
+
+SIGMAS = 3.0
+SWAPPED = "cameras swapped"
+LEVEL = np.radians(15.0)
+"""Cameras of a stereo pair are turned against each other by less."""
+
+
+class Judged(NamedTuple):
+    """What was said of one pair, and how that compares with the truth.
+
+    ``kind`` is "" for a good pair. ``rotation`` and ``direction`` are errors in sigmas, NaN where
+    nothing was claimed or is known.
+    """
+
+    kind: str
+    refused: bool
+    directed: bool
+    rotation: float
+    direction: float
+    sigma_rotation: float
+    sigma_direction: float
+
+    @property
+    def wrong(self) -> bool:
+        """Whether a claim is off by more than three of its sigmas."""
+        return bool(self.rotation > SIGMAS or self.direction > SIGMAS)
+
+
+class Trust(NamedTuple):
+    """Shares of the pairs of a kind; sigmas are medians, radians, NaN without any claim."""
+
+    pairs: int
+    refused: float
+    directed: float
+    wrong: float
+    sigma_rotation: float
+    sigma_direction: float
+
+
+def spread_out(pairs: list[ImagePair], count: int) -> list[ImagePair]:
+    """About so many pairs, evenly from the whole list."""
+    return pairs[:: max(1, len(pairs) // count)]
+
+
+def others(pairs: list[ImagePair]) -> list[ImagePair]:
+    """For each pair one of another place, a place being a name up to its ``/``.
+
+    Raises:
+        ConfigError: if all are of one place.
+    """
+    places = [pair.name.split("/")[0] for pair in pairs]
+    found = []
+    for i, place in enumerate(places):
+        away = [j for j, name in enumerate(places) if name != place]
+        if not away:
+            raise ConfigError("all pairs are of one place; bad inputs need two (names up to a /)")
+        found.append(pairs[away[(7 * i) % len(away)]])
+    return found
+
+
+def examine(
+    estimator: RelativePoseEstimator, pairs: list[ImagePair], bad: int
+) -> Iterator[Judged]:
+    """Judge all pairs, then about ``bad`` of each kind of bad inputs made of them.
+
+    Raises:
+        ConfigError, ImageError, DeviceError: as the estimator; or if all pairs are of one place.
+    """
+    for pair in pairs:
+        images = [read_image(path) for path in pair.images]
+        yield _judge(
+            "",
+            estimator.estimate(*images, *(pair.K or (None, None))),
+            pair.T_a_b[:3, :3],
+            pair.T_a_b[:3, 3],
+        )
+    chosen = spread_out(pairs, bad)
+    for seed, (pair, other) in enumerate(zip(chosen, others(chosen))):
+        for kind, make in {**NO_POSE, **NO_DIRECTION}.items():
+            given = make(pair, other, np.random.default_rng(seed))
+            found = estimator.estimate(*given.images, *(given.K or (None, None)))
+            judged = _judge(kind, found, given.R_a_b)
+            yield judged._replace(refused=not found.valid) if kind in NO_POSE else judged
+    for pair in chosen:
+        if rotation_angle(pair.T_a_b[:3, :3]) < LEVEL:
+            images = [read_image(path) for path in pair.images[::-1]]
+            found = estimator.estimate(*images, *(pair.K[::-1] if pair.K else (None, None)))
+            agrees = found.translation_valid and found.T_1_2[:3, 3] @ pair.T_a_b[:3, 3] > 0
+            yield _judge(SWAPPED, found)._replace(refused=not agrees)
+
+
+def _judge(
+    kind: str, found: PoseEstimate, R_a_b: Array | None = None, t_a_b: Array | None = None
+) -> Judged:
+    """Compare a claim with the truth, as far as known; it is refused without a direction."""
+    sigma_rotation = float(np.sqrt(found.covariance[5, 5]))
+    across = np.linalg.eigvalsh(found.covariance[:3, :3])[-1]
+    sigma_direction = float(np.sqrt(across))
+    rotation = direction = float("nan")
+    if found.valid and R_a_b is not None:
+        rotation = rotation_angle(R_a_b.T @ found.T_1_2[:3, :3]) / sigma_rotation
+    if found.translation_valid and t_a_b is not None:
+        direction = angle_between(t_a_b, found.T_1_2[:3, 3]) / sigma_direction
+    return Judged(
+        kind,
+        refused=not found.translation_valid,
+        directed=found.translation_valid,
+        rotation=rotation,
+        direction=direction,
+        sigma_rotation=sigma_rotation if found.valid else float("nan"),
+        sigma_direction=sigma_direction if found.translation_valid else float("nan"),
+    )
+
+
+def summarise(judged: list[Judged]) -> Trust:
+    """Put the pairs of one kind together; what is wrong counts among those with a claim.
+
+    Good pairs without a direction still have a rotation: there, refused means that neither is.
+    """
+    claimed = [j for j in judged if not (np.isnan(j.rotation) and np.isnan(j.direction))]
+    good = judged[0].kind == ""
+    refused = [np.isnan(j.sigma_rotation) if good else j.refused for j in judged]
+    return Trust(
+        pairs=len(judged),
+        refused=float(np.mean(refused)),
+        directed=float(np.mean([j.directed for j in judged])),
+        wrong=float(np.mean([j.wrong for j in claimed])) if claimed else float("nan"),
+        sigma_rotation=_median([j.sigma_rotation for j in judged]),
+        sigma_direction=_median([j.sigma_direction for j in judged]),
+    )
+
+
+def _median(values: list[float]) -> float:
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.median(known)) if known else float("nan")
