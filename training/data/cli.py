@@ -69,14 +69,15 @@ def check(
     inspections = inspect_all(opened, looked, workers, out)
     sights = look_at(opened, example_pairs(opened, looked, pairs), (288, 384))
     found = [problem for inspection in inspections for problem in inspection.problems]
+    frames = [frame for inspection in inspections for frame in inspection.frames]
     benchmark = opened.pairs()
     table = Table.grid(padding=(0, 2))
     table.add_row("dataset", opened.name)
     table.add_row("split", opened.split)
     table.add_row("scale", opened.scale.value)
-    table.add_row("depth", "yes" if opened.has_depth else "none")
     table.add_row("scenes", f"{len(names)}, {len(looked)} of them looked at")
-    table.add_row("frames", f"{sum(len(i.frames) for i in inspections)} usable there")
+    table.add_row("frames", f"{len(frames)} usable there")
+    table.add_row("depth", f"of {sum(frame.depth is not None for frame in frames)} of them")
     table.add_row("problems", str(len(found)))
     table.add_row("pairs", "to be selected" if benchmark is None else f"{len(benchmark)} fixed")
     out.print(table)

@@ -82,15 +82,13 @@ class ScenePairs(NamedTuple):
 def find_pairs(dataset: PosedDataset, scene: str, config: PairConfig, cache: Path) -> ScenePairs:
     """Select the pairs of a scene, or read them where that was done before."""
     frames, problems = dataset.inspect(scene)
-    state = _digest(
-        [scene, *((f.name, f.K.tobytes(), f.T_world_camera.tobytes()) for f in frames)]
-    )
+    state = _digest([scene, *map(_identity, frames)])
     path = _path(dataset, scene, config, cache)
     known = _read(path, scene, state)
     if known is not None:
         return known
     chosen = [frames[i] for i in _evenly(len(frames), config.max_frames)]
-    if dataset.has_depth:
+    if any(frame.depth for frame in chosen):
         chosen, shared, broken = _measured(dataset, scene, chosen, config)
         problems = [*problems, *broken]
         enough = np.minimum(shared, shared.T)
@@ -120,6 +118,11 @@ def load_pairs(
 ) -> ScenePairs | None:
     """Read what :func:`find_pairs` kept, without looking at the scene; None if there is none."""
     return _read(_path(dataset, scene, config, cache), scene, None)
+
+
+def _identity(frame: Frame) -> tuple[str, bytes, bytes, bool]:
+    """What makes selected pairs outdated when it changes."""
+    return frame.name, frame.K.tobytes(), frame.T_world_camera.tobytes(), bool(frame.depth)
 
 
 def _measured(

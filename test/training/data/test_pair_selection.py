@@ -1,5 +1,7 @@
 # SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
 # SPDX-License-Identifier: Apache-2.0
+import re
+
 import numpy as np
 import pytest
 from helpers import dataset_layouts, video_layouts
@@ -93,6 +95,19 @@ def test_without_depth_frames_are_some_way_apart(tmp_path):
     stamps = [50_000_000 + 33_367 * i for i in range(4)]
     expected = [(stamps[0], stamps[2]), (stamps[0], stamps[3]), (stamps[1], stamps[3])]
     assert found.names == [(str(a), str(b)) for a, b in expected]
+    assert np.isnan(found.covisibility).all()
+
+
+def test_a_drive_without_depth(tmp_path):
+    dataset_layouts.recording(tmp_path / "data", rendered())
+    drive = open_dataset(tmp_path / "data")
+    config = PairConfig(covisibility=(0.05, 1.0), frame_gap=(1, 1))
+    measured = find_pairs(drive, "drive_1", config, tmp_path / "cache")
+    assert np.isfinite(measured.covisibility).all()
+    index = drive.root / "drive_1" / "recording.json"
+    index.write_text(re.sub(r'"depths/[^"]*"', "null", index.read_text()))
+    found = find_pairs(open_dataset(tmp_path / "data"), "drive_1", config, tmp_path / "cache")
+    assert (len(found.names), found.problems) == (3, [])
     assert np.isnan(found.covisibility).all()
 
 

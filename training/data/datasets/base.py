@@ -111,7 +111,6 @@ class PosedDataset(ABC):
 
     name: ClassVar[str]
     scale: ClassVar[Scale]
-    has_depth: ClassVar[bool] = True
     splits: ClassVar[tuple[str, ...]] = ("all",)
 
     def __init__(self, root: Path, split: str | None = None) -> None:

@@ -33,7 +33,6 @@ class Cambridge(PosedDataset):
 
     name = "cambridge"
     scale = Scale.METRIC
-    has_depth = False
     splits = ("test", "train")
 
     @classmethod

@@ -38,7 +38,6 @@ class Dl3dv(PosedDataset):
 
     name = "dl3dv"
     scale = Scale.UP_TO_SCALE
-    has_depth = False
 
     @classmethod
     def recognises(cls, root: Path) -> bool:

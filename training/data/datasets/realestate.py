@@ -39,7 +39,6 @@ class RealEstate10K(PosedDataset):
 
     name = "realestate10k"
     scale = Scale.UP_TO_SCALE
-    has_depth = False
     splits = ("train", "test")
     index_name = "evaluation_index_re10k.json"
 
