@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""What happens to a synchronized set: decode, estimate, publish. Runs in the worker's thread."""
+"""What happens to a synchronized set: decode, estimate, publish. Runs in the workers' threads."""
 
 from __future__ import annotations
 
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,13 @@ from geloc3r_ros.nodes.intake import ImageSet
 from geloc3r_ros.nodes.loggers import camera_loggers
 from geloc3r_ros.nodes.outputs import Outputs, Place, transform_stamped
 from geloc3r_ros.nodes.parameters import Settings
-from geloc3r_ros.nodes.report import Report, assess, in_base_frames, with_scale
+from geloc3r_ros.nodes.report import (
+    Report,
+    as_rectified,
+    assess,
+    in_base_frames,
+    with_scale,
+)
 from geloc3r_ros.nodes.statistics import Statistics
 
 __all__ = ["Pipeline"]
@@ -57,7 +63,7 @@ class Pipeline:
         self._statistics = statistics
         self._loggers = camera_loggers(node, settings().cameras)
         self._due = float("-inf")
-        self._forget = threading.Event()
+        self._lock = threading.Lock()
         others = settings().cameras[1:]
         self._outputs = {camera: Outputs(node, camera) for camera in others}
         self._debug_image = node.create_publisher(Image, "~/debug_image", QoSProfile(depth=1))
@@ -69,25 +75,33 @@ class Pipeline:
         self._node.destroy_publisher(self._debug_image)
 
     def forget(self) -> None:
-        """Forget the encoded views before the next set, in the thread that uses them."""
-        self._forget.set()
+        """Forget the encoded views."""
+        self._estimator.clear_cache()
 
-    def process(self, images: ImageSet) -> None:
-        """Process one set."""
+    def process(self, images: ImageSet) -> Callable[[], None]:
+        """Estimate the poses of one set, and return what publishes them.
+
+        Sets may be estimated at once; they must be published one after the other.
+        """
+        publish = self._guarded(lambda: self._estimate(images) if self._wanted(images) else None)
+        return lambda: self._guarded(publish)
+
+    def _guarded(self, work: Callable[[], Any] | None) -> Any:
+        """Do some work, and report what is wrong with the set or with this program."""
         try:
-            if self._wanted(images):
-                self._process(images)
+            return work and work()
         except GeLoc3rError as error:
             self._refuse(str(error))
         except Exception as error:
             if not self._node.context.ok():
-                return  # a signal ended ROS while the set was in work: nothing can be published
+                return None  # a signal ended ROS while the set was in work: nothing can be said
             self._statistics.remember("error", f"{type(error).__name__}: {error}")
             self._statistics.count("failed")
             self._node.get_logger().error(
                 f"set lost to a defect, please report it:\n{traceback.format_exc()}",
                 throttle_duration_sec=LOG_SECONDS,
             )
+        return None
 
     def _wanted(self, images: ImageSet) -> bool:
         settings = self._settings()
@@ -98,17 +112,15 @@ class Pipeline:
             return False
         if settings.max_update_rate:
             period, now = 1.0 / settings.max_update_rate, time.monotonic()
-            if now < self._due:
-                self._statistics.count("over rate")
-                return False
-            self._due = max(self._due, now - RATE_TOLERANCE * period) + period
+            with self._lock:
+                if now < self._due:
+                    self._statistics.count("over rate")
+                    return False
+                self._due = max(self._due, now - RATE_TOLERANCE * period) + period
         return True
 
-    def _process(self, images: ImageSet) -> None:
+    def _estimate(self, images: ImageSet) -> Callable[[], None]:
         settings = self._settings()
-        if self._forget.is_set():
-            self._forget.clear()
-            self._estimator.clear_cache()
         frame_ids = self._frame_ids(images, settings)
         started = time.monotonic()
         decode = decode_compressed if settings.image_transport == "compressed" else decode_image
@@ -123,7 +135,18 @@ class Pipeline:
         normalize = settings.intrinsics_normalize and all(known)
         Ks = [K.K for K in known if K] if normalize else None
         estimates = self._estimator.estimate_set(rgbs, Ks)
-        estimated = time.monotonic()
+        return lambda: self._publish_set(images, rgbs, known, frame_ids, estimates, settings)
+
+    def _publish_set(
+        self,
+        images: ImageSet,
+        rgbs: Sequence[npt.NDArray[np.uint8]],
+        known: Sequence[Intrinsics | None],
+        frame_ids: Sequence[str],
+        estimates: Sequence[PoseEstimate],
+        settings: Settings,
+    ) -> None:
+        started = time.monotonic()
         for i, (camera, estimate) in enumerate(zip(settings.cameras[1:], estimates), start=1):
             place = Place(
                 images.messages[0].header.stamp,
@@ -136,7 +159,7 @@ class Pipeline:
             if i == 1 and self._debug_image.get_subscription_count():
                 picture = draw(rgbs[0], rgbs[1], report, settings.debug_image_width)
                 self._debug_image.publish(_image_message(picture, images.messages[0].header))
-        self._statistics.measure("publishing", time.monotonic() - estimated)
+        self._statistics.measure("publishing", time.monotonic() - started)
         self._measure(estimates[0].latency, time.monotonic() - images.matched)
 
     def _measure(self, estimation: Latency, total: float) -> None:
@@ -194,7 +217,7 @@ class Pipeline:
                     "camera_info of the second camera has no baseline (P[3] = -fx * baseline); "
                     "scale.source: camera_info needs a rectified stereo pair"
                 )
-            report = with_scale(report, known.baseline)
+            report = as_rectified(with_scale(report, known.baseline))
         elif settings.scale_source == "tf":
             T_a_b = self._frames.transform(place.frame, place.child_frame, stamp, timeout)
             report = with_scale(report, float(np.linalg.norm(T_a_b[:3, 3])))

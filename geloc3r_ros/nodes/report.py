@@ -15,7 +15,7 @@ from geloc3r_ros.inference import PoseEstimate
 from geloc3r_ros.nodes.parameters import Settings
 from geloc3r_ros.nodes.poses import move_covariance, scale_covariance
 
-__all__ = ["Report", "assess", "in_base_frames", "with_scale"]
+__all__ = ["Report", "as_rectified", "assess", "in_base_frames", "with_scale"]
 
 Array = npt.NDArray[np.float64]
 
@@ -85,6 +85,20 @@ def with_scale(report: Report, length: float) -> Report:
     T_a_b = make_transform(report.T_a_b[:3, :3], length * report.T_a_b[:3, 3])
     covariance = scale_covariance(report.covariance, length)
     return replace(report, T_a_b=T_a_b, covariance=covariance, scale_known=True)
+
+
+def as_rectified(report: Report) -> Report:
+    """Hold the pose against what camera_info says: camera b stands to the right of camera a.
+
+    Two cables that were exchanged give good poses of the wrong cameras.
+    """
+    if report.translation_valid and report.T_a_b[0, 3] < 0.0:
+        return _invalid(
+            report,
+            "camera b is seen to the left of camera a, and camera_info has it to the right: the "
+            "cameras, or their camera_info, are swapped",
+        )
+    return report
 
 
 def in_base_frames(report: Report, T_A_a: Array, T_b_B: Array) -> Report:

@@ -58,7 +58,7 @@ def _used(*matrices: Any) -> Callable[[Rig], None]:
         for matrix in matrices:
             rig.send_intrinsics(matrix)
             rig.send_until(lambda: rig.value("left camera_info") == "in use")
-            rig.await_answer(rig.send_pair())
+            rig.ask()
 
     return inject
 

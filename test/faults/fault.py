@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 SEEN_SECONDS = 20.0
+AGAIN_SECONDS = 4.0
 
 
 class Observation(Protocol):
@@ -161,6 +162,7 @@ class Fault:
         traceback: whether a traceback belongs into the log.
         start: how the process has to be started.
         ends: the process is not there afterwards; a new one has to be as good.
+        again: whether to inject it again where nothing is seen; a message may get lost.
     """
 
     name: str
@@ -172,6 +174,7 @@ class Fault:
     traceback: bool = False
     start: Start = field(default_factory=Start)
     ends: bool = False
+    again: bool = False
 
     @property
     def behaviour(self) -> str:
@@ -208,6 +211,8 @@ def endure(rig: Rig, fault: Fault) -> float:
 
 def _observe(rig: Rig, fault: Fault) -> None:
     for observation in fault.seen:
+        if fault.again and not wait_until(lambda: observation.holds(rig), AGAIN_SECONDS):  # noqa: B023
+            fault.inject(rig)
         assert wait_until(lambda: observation.holds(rig), SEEN_SECONDS), (  # noqa: B023
             f"{fault.name}: not seen that {observation}; the status says {rig.says()!r}, "
             f"{rig.statuses()[-1:]}, the log\n{rig.log()}"

@@ -8,8 +8,10 @@ import functools
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 from faults.fault import Answered, Counted, Fault, Lost, Observation, Tells
 from faults.rig import PAIR, SIZE, Rig
@@ -83,15 +85,18 @@ def encoded(encoding: str, seed: int, padding: int = 0, big: bool = False) -> di
 def _every_encoding(rig: Rig) -> None:
     """Each legal encoding in one camera; a pose for each, of the image as decoded here."""
     for seed, encoding in enumerate(BYTES_PER_PIXEL):
-        stamp = rig.next_stamp()
         messages = [
             rig.message("left", **encoded(encoding, seed, 6 * (seed % 3), bool(seed % 2))),
             rig.message("right"),
         ]
-        rig.ledger.expect(stamp, tuple(map(decode_image, messages)))
-        rig.publish("/left/image", messages[0])
-        rig.publish("/right/image", messages[1])
-        rig.await_answer(stamp)
+        for _ in range(10):  # a message may get lost
+            stamp = rig.next_stamp()
+            rig.ledger.expect(stamp, tuple(map(decode_image, messages)))
+            for camera, message in zip(("left", "right"), messages, strict=True):
+                stamp_message(message.header.stamp, stamp)
+                rig.publish(f"/{camera}/image", message)
+            if wait_until(lambda: stamp in rig.ledger.answered, 2.0):  # noqa: B023
+                break
 
 
 def _sizes(left: tuple[int, int], right: tuple[int, int]) -> Callable[[Rig], None]:
@@ -105,8 +110,24 @@ def _sizes(left: tuple[int, int], right: tuple[int, int]) -> Callable[[Rig], Non
     return inject
 
 
+def _shows(*images: Any) -> Callable[[Rig], None]:
+    """Sets of these images, ten a second, until one is found wanting."""
+
+    def inject(rig: Rig) -> None:
+        for _ in range(100):
+            rig.send_pair(images)
+            if wait_until(lambda: rig.counted("sets invalid"), 0.1):
+                return
+
+    return inject
+
+
 def _identical(rig: Rig) -> None:
     rig.send_pair((PAIR[0], PAIR[0]))
+
+
+def _blurred(image: Any) -> Any:
+    return cv2.GaussianBlur(image, (0, 0), WIDTH / 8)
 
 
 def _raw(change: Callable[[bytes], bytes]) -> Callable[[Rig], None]:
@@ -124,14 +145,14 @@ def _raw(change: Callable[[bytes], bytes]) -> Callable[[Rig], None]:
 
 
 def _twice(rig: Rig) -> None:
-    stamp = rig.send_pair()
-    rig.await_answer(stamp)
-    rig.send(PAIR, stamp)
+    rig.send(PAIR, rig.ask())
 
 
+NOTHING = Counted("sets invalid"), Tells("last invalid", "the images do not match")
+ELSEWHERE = np.random.default_rng(9).integers(0, 256, PAIR[0].shape, np.uint8)
 BLANK = b"\0" * (3 * WIDTH * HEIGHT)
 
-IMAGE_FAULTS = (
+_FAULTS = (
     Fault("encoding unknown", _bad_image(encoding="rgb9"), _refused("'rgb9' is not supported")),
     Fault("encoding empty", _bad_image(encoding=""), _refused("encoding '' is not supported")),
     Fault(
@@ -191,6 +212,10 @@ IMAGE_FAULTS = (
     Fault("a strip of 32x4000 pixels", _sizes((32, 4000), SIZE), _set_refused("less extreme")),
     Fault("an image of 1920x1080 pixels", _sizes((1920, 1080), SIZE), (Answered(),)),
     Fault("both images the same", _identical, (Answered(),)),
+    Fault("black images", _shows(0 * PAIR[0], 0 * PAIR[1]), NOTHING),
+    Fault("one camera covered", _shows(PAIR[0], 0 * PAIR[1]), NOTHING),
+    Fault("heavy blur", _shows(*map(_blurred, PAIR)), NOTHING),
+    Fault("cameras that see two different places", _shows(PAIR[0], ELSEWHERE), NOTHING),
     Fault("every message twice", _twice, _refused("that of the image before")),
     Fault(
         "frame_id that is no UTF-8",
@@ -208,6 +233,8 @@ IMAGE_FAULTS = (
         (Lost("left received"), Counted("right received")),
     ),
 )
+
+IMAGE_FAULTS = tuple(replace(fault, again=True) for fault in _FAULTS)
 
 
 def _compressed(

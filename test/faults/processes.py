@@ -143,7 +143,10 @@ PROCESS_FAULTS = (
         "network gives NaN", "nan", Counted("sets invalid"), Tells("last invalid", "not finite")
     ),
     _by_backend(
-        "network gives zeros", "zeros", Counted("sets valid", 0), Tells("state", "active")
+        "network gives zeros",
+        "zeros",
+        Counted("sets invalid"),
+        Tells("last invalid", "the images do not match"),
     ),
     _by_backend("network takes a second a set", "slow", Answered(), Counted("sets dropped")),
     Fault("process stopped for a second", _frozen, (Answered(),)),

@@ -289,6 +289,20 @@ class Rig(Tester):
         answered = wait_until(lambda: stamp in self.ledger.answered, START_SECONDS)
         assert answered, f"no pose; it says {self.says()}; wrong are {self.ledger.wrong}"
 
+    def ask(self, images: Sequence[Any] = PAIR) -> int:
+        """Send a set until it is answered, as one may get lost; return its stamp.
+
+        Raises:
+            AssertionError: if none is.
+        """
+        stamp = self.send_pair(images)
+        for _ in range(10):
+            if wait_until(lambda: stamp in self.ledger.answered, 2.0):  # noqa: B023
+                return stamp
+            stamp = self.send_pair(images)
+        self.await_answer(stamp)
+        return stamp
+
     def send_until(self, condition: Callable[[], Any]) -> None:
         """Send sets, ten a second, until the condition holds."""
         for _ in range(200):

@@ -141,7 +141,7 @@ def _joining(rig: Rig) -> None:
         heard = [
             rig.tester.create_subscription(Image, "/right/image", _ignore, 1) for _ in range(4)
         ]
-        rig.await_answer(rig.send_pair())
+        rig.ask()
         for publisher in made:
             rig.tester.destroy_publisher(publisher)
         for subscription in heard:
