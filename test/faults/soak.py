@@ -27,6 +27,7 @@ from faults.fault import Fault, endure
 from faults.processes import FAULTY
 from faults.rig import Rig, Start
 from helpers.robot import wait_until
+from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -140,7 +141,8 @@ def main() -> int:
     console, soak = Console(), Soak()
     bar = Progress(TextColumn("{task.description:.60}"), BarColumn(), TimeRemainingColumn())
     with own_domain(), tempfile.TemporaryDirectory() as folder:
-        rclpy.init()
+        # rclpy's own handlers would end ROS before the verdict.
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         rig = Rig(Path(folder))
         try:
             with bar as progress, contextlib.suppress(KeyboardInterrupt):
