@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the estimator says about a pair of images, and how it follows from the two heads.
 
-The network answers twice: ``T_2_1`` from one side and ``T_1_2`` from the other. The estimate is
-the second answer, unchanged; how far the first is from being its inverse (the cycle error) tells
-how much to trust it. Averaging both would hide that and gain little. Networks that match the views
-tell besides what the matches say for the pose (:mod:`geloc3r_ros.model.support`): whether there is
-one at all, and whether its direction is the only one that they allow.
+The network answers twice: ``T_2_1`` from one side and ``T_1_2`` from the other. How far one is
+from being the inverse of the other (the cycle error) tells how much to trust them. The estimate of
+a network that matches the views is the middle between ``T_1_2`` and the inverse of ``T_2_1``,
+which is nearer to the truth than either. That of ReLoc3R is ``T_1_2``, unchanged, as its authors
+read it. Networks that match tell besides what the matches say for the pose
+(:mod:`geloc3r_ros.model.support`): whether there is one at all, and whether its direction is the
+only one that they allow.
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from geloc3r_ros.errors import WeightsError
 from geloc3r_ros.geometry import (
     Array,
     angle_between,
+    interpolate,
+    inverse,
     make_transform,
     rotation_angle,
 )
@@ -224,6 +228,10 @@ def pose_from_heads(
     directed = bool(length > MIN_LENGTH and np.isfinite(translation_error))
     direction = t_1_2 / length if directed else np.zeros(3)
     certainty, ambiguity = _support(raw_2_1, raw_1_2)
+    if certainty is not None:
+        other = inverse(T_2_1)
+        R_1_2 = interpolate(T_1_2, other, 0.5)[:3, :3]
+        direction = _middle(direction, other[:3, 3]) if directed else direction
     doubt = "" if certainty is None else calibration.doubt(certainty)
     if not directed:
         vague = "the network gave a translation without direction"
@@ -249,6 +257,13 @@ def pose_from_heads(
         trained=trained,
         latency=latency,
     )
+
+
+def _middle(a: Array, b: Array) -> Array:
+    """Unit vector (3,) half-way from unit vector ``a`` to ``b``; ``a`` if they are opposite."""
+    middle = a + b / np.linalg.norm(b)
+    length = np.linalg.norm(middle)
+    return np.asarray(middle / length if length > MIN_LENGTH else a)
 
 
 def _support(*raws: Array) -> tuple[float | None, float | None]:

@@ -114,6 +114,31 @@ def test_certain_matches_of_one_direction_give_a_pose():
     assert (found.certainty, found.ambiguity) == pytest.approx((0.5, 0.2))
 
 
+def test_networks_that_match_are_read_in_the_middle_of_their_answers():
+    raw_2_1, raw_1_2 = borne_out(0.5, 0.2)
+    # From the side of view 1: turned by 0.2 about y of camera 1, as its direction is.
+    turn = rotation_about([0, 1, 0], 0.2)
+    other = make_transform(turn @ T_1_2[:3, :3], turn @ T_1_2[:3, 3])
+    raw_2_1[:12] = raw(inverse(other))
+    found = estimate(raw_2_1, raw_1_2)
+    half = rotation_about([0, 1, 0], 0.1)
+    assert found.T_1_2[:3, :3] == pytest.approx(half @ T_1_2[:3, :3])
+    assert found.T_1_2[:3, 3] == pytest.approx([np.cos(0.1), 0, -np.sin(0.1)])
+    assert found.cycle_rotation_error == pytest.approx(0.2)
+    public = estimate(raw_2_1[:12], raw_1_2[:12])
+    assert found.cycle_translation_error == pytest.approx(public.cycle_translation_error)
+    assert public.T_1_2[:3, :3] == pytest.approx(T_1_2[:3, :3])
+    assert public.T_1_2[:3, 3] == pytest.approx([1, 0, 0])
+
+
+def test_opposite_directions_have_no_middle():
+    raw_2_1, raw_1_2 = borne_out(0.5, 0.2)
+    raw_2_1[:3] *= -1
+    found = estimate(raw_2_1, raw_1_2)
+    assert found.T_1_2[:3, 3] == pytest.approx([1, 0, 0])
+    assert found.cycle_translation_error == pytest.approx(np.pi)
+
+
 def test_uncertain_matches_give_no_pose():
     found = estimate(*borne_out(0.1, 0.2), calibration=LIMITED)
     assert (found.valid, found.translation_valid) == (False, False)
