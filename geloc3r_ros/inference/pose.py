@@ -79,7 +79,7 @@ class PoseEstimate:
             1 (as well as this one); None where the network does not match.
         valid: whether there is a pose; if not, ``T_1_2`` means nothing.
         translation_valid: whether the direction of the translation means anything.
-        reason: why one of the two is false, in words; else what to know about the images, or "".
+        reason: why one of the two is false, in words, and what to know about the images; or "".
         trained: whether the weights were ever trained; if not, the pose is noise.
         latency: how long it took.
     """
@@ -204,7 +204,7 @@ def pose_from_heads(
         trained: whether the weights are.
         latency: passed on.
         identical: whether both network images are the same to the last bit.
-        note: the reason to give when nothing worse is to be said.
+        note: what to know about the images.
     """
     if not (np.isfinite(raw_2_1).all() and np.isfinite(raw_1_2).all()):
         return PoseEstimate(
@@ -253,7 +253,7 @@ def pose_from_heads(
         ambiguity=ambiguity,
         valid=not doubt,
         translation_valid=known,
-        reason=doubt or vague or note,
+        reason="; ".join(part for part in (doubt or vague, note) if part),
         trained=trained,
         latency=latency,
     )
