@@ -22,6 +22,9 @@ __all__ = ["BrownLens", "Lens", "MeasurementLens"]
 Image = npt.NDArray[np.uint8]
 Map = npt.NDArray[np.float32]
 
+TABLE = 4096
+"""Lengths of which a distortion that has to be solved for is tabulated."""
+
 
 class Lens(ABC):
     """Base of the families."""
@@ -76,13 +79,14 @@ class MeasurementLens(Lens):
     r: float
 
     def sources(self, K: Array, size: tuple[int, int]) -> tuple[Map, Map]:
-        """Solve ideal = m (1 + r |m|^2) for the length of m by Newton's method."""
+        """Solve ideal = m (1 + r |m|^2) for the length of m by Newton's method, in a table."""
         v, u = np.mgrid[: size[1], : size[0]]
         x, y = (u - K[0, 2]) / K[0, 0], (v - K[1, 2]) / K[1, 1]
-        ideal = np.hypot(x, y)
+        length = np.hypot(x, y)
+        ideal = np.linspace(0, length.max(), TABLE)
         m = ideal.copy()
         for _ in range(10):
             m -= (m * (1 + self.r * m * m) - ideal) / (1 + 3 * self.r * m * m)
-        shrunk = m / np.maximum(ideal, 1e-12)
+        shrunk = np.interp(length, ideal[1:], m[1:] / ideal[1:])
         columns, rows = x * shrunk * K[0, 0] + K[0, 2], y * shrunk * K[1, 1] + K[1, 2]
         return columns.astype(np.float32), rows.astype(np.float32)
