@@ -88,8 +88,8 @@ class PoseEstimate:
     cycle_rotation_error: float
     cycle_translation_error: float
     covariance: Array
-    certainty: float | None
-    ambiguity: float | None
+    certainty: float | None = None
+    ambiguity: float | None = None
     valid: bool
     translation_valid: bool
     reason: str
@@ -212,8 +212,6 @@ def pose_from_heads(
             cycle_rotation_error=np.pi,
             cycle_translation_error=np.pi,
             covariance=calibration.covariance(np.zeros(3), np.pi, np.pi),
-            certainty=None,
-            ambiguity=None,
             valid=False,
             translation_valid=False,
             reason="the network's output is not finite; try precision fp32",

@@ -191,8 +191,8 @@ class GeLoc3r(nn.Module):
 
         Returns:
             Raw numbers of ``T_2_1`` and of ``T_1_2`` after each round of the head, the last of
-            which count, (rounds, B, 12) float32; in design ``matching`` what the matches say of the
-            last pose follows, (rounds, B, 19).
+            which count, (rounds, B, 12) float32. In design ``matching`` what the matches say of
+            the last pose follows, (rounds, B, 19).
         """
         return self.read(*self.evidence(view1, view2, tokens1, tokens2))
 

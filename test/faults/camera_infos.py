@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 from faults.fault import Answered, Counted, Fault, Observation, Tells
-from faults.rig import SIZE, K, Rig
+from faults.rig import PAIR, SIZE, K, Rig
+from helpers.robot import wait_until
 from sensor_msgs.msg import RegionOfInterest
 
 __all__ = ["CAMERA_INFO_FAULTS"]
@@ -92,6 +93,15 @@ def _distorted(model: str, D: tuple[float, ...], words: str) -> Callable[[Rig], 
     return inject
 
 
+def _swapped(rig: Rig) -> None:
+    """The images of a rectified pair, each from the other camera."""
+    rig.send_intrinsics(p=[150.0, 0, 79.5, -15, 0, 150, 59.5, 0, 0, 0, 1, 0])
+    for _ in range(100):
+        rig.send_pair(PAIR[::-1])
+        if wait_until(lambda: "swapped" in rig.value("last invalid"), 0.1):
+            return
+
+
 IN_USE = (Answered(), Tells("left camera_info", "in use"))
 REQUIRED = {"intrinsics.require": True}
 RECTIFY = {"rectify": True}
@@ -139,6 +149,12 @@ CAMERA_INFO_FAULTS = (
         "scale from a camera_info without baseline",
         lambda rig: (rig.send_intrinsics(), _until_refused(rig, "has no baseline")),
         _refused("has no baseline"),
+        parameters={"scale.source": "camera_info"},
+    ),
+    Fault(
+        "cameras of a rectified pair swapped",
+        _swapped,
+        (Counted("sets invalid"), Tells("last invalid", "are swapped")),
         parameters={"scale.source": "camera_info"},
     ),
 )

@@ -14,7 +14,13 @@ from geloc3r_ros.inference.pose import Latency, PoseEstimate
 from geloc3r_ros.nodes.outputs import Place, transform_stamped
 from geloc3r_ros.nodes.parameters import Settings
 from geloc3r_ros.nodes.poses import transform_from_message
-from geloc3r_ros.nodes.report import Report, assess, in_base_frames, with_scale
+from geloc3r_ros.nodes.report import (
+    Report,
+    as_rectified,
+    assess,
+    in_base_frames,
+    with_scale,
+)
 
 # Camera b stands to the right of camera a and is turned by 0.1 rad about a's y (down) axis.
 T_A_B = g.make_transform(g.rotation_about([0, 1, 0], 0.1), [1, 0, 0])
@@ -117,6 +123,14 @@ def test_scale_stretches_the_translation_and_its_covariance():
 def test_a_length_that_is_none_is_refused(length):
     with pytest.raises(ConfigError, match=f"distance of the cameras is {length:g} m"):
         with_scale(REPORT, length)
+
+
+def test_a_rectified_pair_seen_the_other_way_round_is_refused():
+    scaled = with_scale(REPORT, 0.5)
+    assert as_rectified(scaled) is scaled
+    swapped = as_rectified(replace(scaled, T_a_b=g.make_transform(np.eye(3), [-0.5, 0, 0])))
+    assert (swapped.valid, swapped.translation_valid) == (False, False)
+    assert "are swapped" in swapped.reason
 
 
 # Both cameras look forward from a robot (x forward, y left, z up), tilted down by asin(3/5):
