@@ -40,7 +40,8 @@ class Co3d(PosedDataset):
     """CO3Dv2 (Reizenstein et al., ICCV 2021), for training and testing.
 
     Download: the categories of github.com/facebookresearch/co3d, "Automatic batch-download".
-    Licence: CC BY 4.0 by that repository, CC BY-NC 4.0 before: read the one you download with.
+    Licence: CC BY-NC 4.0 by that repository in 2024, CC BY 4.0 in older versions of it: read the
+    one you download with.
     Folder: ``<category>/{frame_annotations.jgz, set_lists/set_lists_fewview_dev.json}`` and
     ``<category>/<sequence>/{images,depths,depth_masks}/``. Split ``train`` holds the sequences
     of "train" in that set list that are not in its "test"; ``test`` those of "test".
