@@ -31,7 +31,7 @@ class ArkitScenes(PosedDataset):
 
     Download: ``download_data.py raw`` of github.com/apple/ARKitScenes with the assets
     lowres_wide, lowres_depth, confidence, lowres_wide_intrinsics, lowres_wide.traj.
-    Licence: Apple's, CC BY-NC-SA 4.0 for the data.
+    Licence: Apple's, non-commercial (LICENSE of that repository).
     Folder: ``raw/{Training,Validation}/<video>/{lowres_wide/<video>_<time>.png, lowres_depth/,
     confidence/, lowres_wide_intrinsics/<video>_<time>.pincam, lowres_wide.traj}``.
     Poses: a line of .traj is time, axis-angle and translation of T_camera_world, optical axes
