@@ -8,6 +8,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from hashlib import blake2b
+from threading import Lock
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -46,7 +47,7 @@ class RelativePoseEstimator:
     """Estimate relative camera poses; make one with :meth:`load`.
 
     Encoded views are remembered by their content, so a reference image, or the frame that was
-    the newest a moment ago, is encoded once. To be used from one thread at a time.
+    the newest a moment ago, is encoded once. Threads may share an estimator.
 
     Attributes:
         backend: the network, loaded.
@@ -63,6 +64,7 @@ class RelativePoseEstimator:
         self._calibration = Calibration.of_weights(self.info.calibration, self.info.trained)
         self._cache_size = cache_size
         self._cache: OrderedDict[bytes, Any] = OrderedDict()
+        self._lock = Lock()
         if not self.info.trained:
             log.warning("%s: the weights are untrained, every pose is noise", self.info.name)
 
@@ -113,6 +115,11 @@ class RelativePoseEstimator:
     def precision(self) -> str:
         """The precision in use: ``fp32``, ``bf16``, ``fp16`` or ``int8``."""
         return self.backend.precision
+
+    @property
+    def sets_at_once(self) -> int:
+        """How many sets are best worked on at once, each in a thread of its own."""
+        return self.backend.sets_at_once
 
     def estimate(
         self,
@@ -242,20 +249,24 @@ class RelativePoseEstimator:
 
     def clear_cache(self) -> None:
         """Forget all encoded views."""
-        self._cache.clear()
+        with self._lock:
+            self._cache.clear()
 
     def _encode(self, views: Sequence[PreparedView]) -> list[Any]:
         """Encode the views that are not remembered, each content once, and remember them."""
-        new = {view.digest: view for view in views if view.digest not in self._cache}
-        found = {d: self._cache[d] for d in (v.digest for v in views) if d in self._cache}
+        wanted = {view.digest: view for view in views}
+        with self._lock:
+            found = {digest: self._cache[digest] for digest in wanted if digest in self._cache}
+        new = {digest: view for digest, view in wanted.items() if digest not in found}
         if new:
             images, focals = zip(*((view.pixels, view.focal) for view in new.values()))
             found.update(zip(new, self.backend.encode(images, focals), strict=True))
-        for view in views:
-            self._cache[view.digest] = found[view.digest]
-            self._cache.move_to_end(view.digest)
-        while len(self._cache) > self._cache_size:
-            self._cache.popitem(last=False)
+        with self._lock:
+            for digest in wanted:
+                self._cache[digest] = found[digest]
+                self._cache.move_to_end(digest)
+            while len(self._cache) > self._cache_size:
+                self._cache.popitem(last=False)
         return [found[view.digest] for view in views]
 
 

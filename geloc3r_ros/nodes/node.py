@@ -28,7 +28,7 @@ from geloc3r_ros.nodes.memory import give_back_memory
 from geloc3r_ros.nodes.parameter_server import ParameterServer
 from geloc3r_ros.nodes.pipeline import Pipeline
 from geloc3r_ros.nodes.statistics import Statistics
-from geloc3r_ros.nodes.worker import NewestWorker
+from geloc3r_ros.nodes.worker import NewestWorkers
 
 __all__ = ["GeLoc3rNode"]
 
@@ -71,7 +71,7 @@ class GeLoc3rNode(LifecycleNode):
         self._pipeline: Pipeline | None = None
         self._intake: Intake | None = None
         self._inputs: Inputs | None = None
-        self._worker: NewestWorker[ImageSet] | None = None
+        self._worker: NewestWorkers[ImageSet] | None = None
         # The handle must live as long as the node: the clock calls it by address.
         self._jump_handle = self.get_clock().create_jump_callback(
             BACKWARD, post_callback=self._clock_jumped
@@ -206,8 +206,10 @@ class GeLoc3rNode(LifecycleNode):
             frames=self._frames,
             statistics=self._statistics,
         )
-        self._worker = NewestWorker(
-            self._pipeline.process, lambda _: self._statistics.count("dropped")
+        self._worker = NewestWorkers(
+            self._pipeline.process,
+            lambda _: self._statistics.count("dropped"),
+            self._estimator.sets_at_once,
         )
 
     def _stop(self) -> None:

@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""The worker is held at an item by an event, so that every order of things can be made."""
+"""Workers are held at an item by an event, so that every order of things can be made."""
 
 import threading
 
 import pytest
 
-from geloc3r_ros.nodes.worker import NewestWorker
+from geloc3r_ros.nodes.worker import NewestWorkers
 
 SECONDS = 30.0
 
@@ -19,12 +19,15 @@ class Bench:
         self.may_end = threading.Semaphore(0)
         self.ended = threading.Semaphore(0)
         self.done, self.dropped, self.threads = [], [], set()
-        self.worker = NewestWorker(self._process, self.dropped.append)
+        self.worker = NewestWorkers(self._work, self.dropped.append)
 
-    def _process(self, item):
+    def _work(self, item):
         self.threads.add(threading.current_thread())
         self.begun.release()
         assert self.may_end.acquire(timeout=SECONDS)
+        return lambda: self._finish(item)
+
+    def _finish(self, item):
         self.done.append(item)
         self.ended.release()
 
@@ -96,3 +99,24 @@ def test_nothing_is_processed_after_stop(bench):
     bench.worker.put("a")
     bench.worker.stop()
     assert bench.done == []
+
+
+def test_items_in_work_at_once_finish_in_the_order_of_their_beginning():
+    begun, done = threading.Semaphore(0), []
+    may_end = {item: threading.Event() for item in "abc"}
+
+    def work(item):
+        begun.release()
+        assert may_end[item].wait(SECONDS)
+        return lambda: done.append(item)
+
+    workers = NewestWorkers(work, done.append, threads=3)
+    for item in may_end:
+        workers.put(item)
+        assert begun.acquire(timeout=SECONDS)
+    for item in ("c", "b"):
+        may_end[item].set()
+    assert done == []
+    may_end["a"].set()
+    workers.stop()
+    assert done == ["a", "b", "c"]

@@ -30,6 +30,8 @@ class Backend(Protocol):
     precision: str
     sizes: tuple[Size, ...]
     """Sizes of network images that it was made for; empty where it takes any."""
+    sets_at_once: int
+    """How many threads had best call it at once."""
 
     def __init__(self, weights: str, device: str, precision: str) -> None: ...
 

@@ -54,6 +54,7 @@ class OnnxBackend:
     """
 
     precision = "fp32"
+    sets_at_once = 1
 
     def __init__(self, weights: str, device: str = "auto", precision: str = "auto") -> None:
         if precision not in ("auto", "fp32"):

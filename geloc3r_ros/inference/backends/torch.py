@@ -17,12 +17,15 @@ from geloc3r_ros.errors import ConfigError, DeviceError
 from geloc3r_ros.geometry import Array
 from geloc3r_ros.inference.backends.int8 import use_int8
 from geloc3r_ros.inference.images import Image
-from geloc3r_ros.model import EncodedView, load_weights
+from geloc3r_ros.model import EncodedView, ModelConfig, load_weights, read_info
 
 __all__ = ["TorchBackend", "places_by"]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 INT8 = "int8"
+
+MOST_AT_ONCE = 2
+"""Enough for the 30 Hz of a camera on two cores; the others are for the rest of the robot."""
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +56,7 @@ class TorchBackend:
             )
         if precision == INT8 and self._device.type != "cpu":
             raise ConfigError(f"precision int8 is for a CPU; on {self._device} take auto")
-        best = _best_precision(self._device)
+        best = _best_precision(self._device, read_info(weights).config)
         self.device = str(self._device)
         self.precision = best if precision == "auto" else precision
         dtype = DTYPES[best if precision == INT8 else self.precision]
@@ -65,12 +68,14 @@ class TorchBackend:
             use_int8(self.network)
             self.network.to(dtype)
         self.network.eval().requires_grad_(False)
+        self._small = self.device == "cpu" and self.info.config.design == "matching"
+        self.sets_at_once = min(torch.get_num_threads(), MOST_AT_ONCE) if self._small else 1
 
     @torch.inference_mode()
     def encode(self, images: Sequence[Image], focals: Sequence[float]) -> list[EncodedView]:
         """Encode network images (h, w, 3), in one batch where their shapes are equal."""
         views: dict[int, EncodedView] = {}
-        with self._memory_errors_explained():
+        with self._threads(), self._memory_errors_explained():
             for places in places_by([image.shape for image in images]).values():
                 batch = torch.from_numpy(np.stack([images[i] for i in places])).to(self._device)
                 batch = batch.permute(0, 3, 1, 2).float() / 127.5 - 1.0
@@ -86,7 +91,7 @@ class TorchBackend:
     def decode(self, view1: EncodedView, others: Sequence[EncodedView]) -> tuple[Array, Array]:
         """Return the raw numbers (M, 12 or more) of ``T_2_1`` and of ``T_1_2`` for M pairs."""
         found: dict[int, tuple[Array, Array]] = {}
-        with self._memory_errors_explained():
+        with self._threads(), self._memory_errors_explained():
             for places in places_by([view.grid for view in others]).values():
                 sides = self.network.decode(
                     EncodedView.cat([view1] * len(places)),
@@ -96,6 +101,20 @@ class TorchBackend:
                 found.update(zip(places, zip(*rows)))
         raw_2_1, raw_1_2 = zip(*(found[place] for place in range(len(others))))
         return np.stack(raw_2_1), np.stack(raw_1_2)
+
+    @contextmanager
+    def _threads(self) -> Iterator[None]:
+        """Compute a small network in the caller's thread alone.
+
+        It has many small operations. Threads that split them wait for each other, and for whatever
+        else runs on the machine, longer than they compute.
+        """
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1 if self._small else threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
     @contextmanager
     def _memory_errors_explained(self) -> Iterator[None]:
@@ -136,12 +155,15 @@ def _select_device(name: str) -> torch.device:
     return device
 
 
-def _best_precision(device: torch.device) -> str:
-    """Return the fastest precision that the device computes natively.
+def _best_precision(device: torch.device, config: ModelConfig) -> str:
+    """Return the fastest precision that the device computes natively and the network bears.
 
-    bf16 rather than fp16 where there is both: its range is that of fp32, nothing overflows. On
-    CPUs it pays for ``tiny`` (1.5 times as fast per pair) as it does for ``large``.
+    bf16 rather than fp16 where there is both: its range is that of fp32, nothing overflows. Design
+    ``matching`` stays in fp32: in bf16 it picks other matches, and many small operations gain
+    nothing.
     """
+    if config.design == "matching":
+        return "fp32"
     if device.type == "cuda":
         native = torch.cuda.get_device_capability(device) >= (8, 0)
         return "bf16" if native else "fp16"
