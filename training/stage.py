@@ -26,6 +26,9 @@ from geloc3r_training.pairs import PairBatch
 
 __all__ = ["Stage", "learning_rate"]
 
+FUSION = "parts.consistency.fusion."
+"""Names of the FusionTransformer's weights begin so."""
+
 RESTART_STEPS = 200
 """Steps over which the learning rate rises again where the optimiser had to start afresh."""
 
@@ -84,7 +87,7 @@ class Stage:
         )
         self.average = copy.deepcopy(self.objective.parts).requires_grad_(False)
         self.parameters = [p for p in self.objective.parameters() if p.requires_grad]
-        self.optimizer = _optimizer(self.config, self.parameters)
+        self.optimizer = _optimizer(self.config, self.objective)
         self.model: Objective = accelerator.prepare_model(self.objective)
         self.restarted: int | None = None
         self.skipped = torch.zeros(2, device=accelerator.device)  # in all, and in a row
@@ -115,7 +118,7 @@ class Stage:
             seen: What the network sees in the batch, where that is known.
         """
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config, step, self.restarted)
+            group["lr"] = group["rate"] * learning_rate(self.config, step, self.restarted)
         result = self.model(batch, step, seen)
         trunk = self.objective.network.parameters()
         norms = gradient_norms(result.terms, trunk) if with_gradients else {}
@@ -183,11 +186,19 @@ def _near_no_motion(network: GeLoc3r) -> GeLoc3r:
     return network
 
 
-def _optimizer(config: StageConfig, parameters: list[torch.nn.Parameter]) -> torch.optim.AdamW:
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
+def _optimizer(config: StageConfig, objective: Objective) -> torch.optim.AdamW:
+    """AdamW in groups, each with its ``rate``: the share of the stage's learning rate."""
+    groups = []
+    for weighs, rate in ((False, 1.0), (True, config.gcr.fusion_rate)):
+        parameters = [
+            parameter
+            for name, parameter in objective.named_parameters()
+            if parameter.requires_grad and name.startswith(FUSION) == weighs
+        ]
+        for matrices, decay in ((True, config.weight_decay), (False, 0.0)):
+            chosen = [one for one in parameters if (one.ndim >= 2) == matrices]
+            if chosen:
+                groups.append({"params": chosen, "weight_decay": decay, "rate": rate})
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.95), fused=True)
 
 

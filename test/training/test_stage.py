@@ -75,6 +75,21 @@ def test_frozen_parts_stay(stage_of, wall):
         assert torch.equal(tensor, before[name]) == frozen or "norm_y.bias" in name, name
 
 
+def test_the_fusion_transformer_learns_at_a_rate_of_its_own(stage_of, wall):
+    parts = stage_of(1).average.state_dict()
+    stage = stage_of(2, parts, changes=["stages.2.gcr.fusion_rate=8", "stages.2.warm_up_steps=0"])
+    stage.update(wall, 0)
+    fusion = {id(one) for one in stage.objective.parts["consistency"].parameters()}
+    rates = {group["lr"]: group["params"] for group in stage.optimizer.param_groups}
+    slow, fast = sorted(rates)
+    assert (slow, fast) == pytest.approx((5e-4, 4e-3))
+    assert {id(one) for group in stage.optimizer.param_groups for one in group["params"]
+            if group["lr"] == fast} == fusion  # fmt: skip
+    assert {id(one) for group in stage.optimizer.param_groups for one in group["params"]} == {
+        id(one) for one in stage.parameters
+    }
+
+
 def test_what_does_not_exist_cannot_be_frozen(stage_of):
     with pytest.raises(ConfigError, match=r"no part 'encoder'; there are all, patch_embed"):
         stage_of(0, changes=["stages.0.freeze=[encoder]"])

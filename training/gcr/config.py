@@ -80,6 +80,9 @@ class GcrConfig:
     """Weight of L_descriptor, b."""
     fusion_weight: float = 1.0
     """Weight of L_fusion, c."""
+    fusion_rate: float = 1.0
+    """Learning rate of the FusionTransformer over that of the stage: it starts from random values
+    beside a network that is trained."""
     reprojection_weight: float = 0.0
     """Weight of a plain reprojection loss, for comparison; image diagonals."""
     warm_up_steps: int = 1000
