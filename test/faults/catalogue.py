@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """All faults, by what they befall. Those that share a process stand together."""
 
+from dataclasses import replace
+
 from faults.camera_infos import CAMERA_INFO_FAULTS
+from faults.fault import Fault
 from faults.frames import FRAME_FAULTS
 from faults.images import COMPRESSED_FAULTS, IMAGE_FAULTS
 from faults.processes import PROCESS_FAULTS
@@ -11,9 +14,15 @@ from faults.streams import STREAM_FAULTS
 
 __all__ = ["CATALOGUE", "FAULTS"]
 
+
+def _again(faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
+    """Faults of single messages, which may get lost on their way."""
+    return tuple(replace(fault, again=True) for fault in faults)
+
+
 CATALOGUE = {
-    "Images": IMAGE_FAULTS + COMPRESSED_FAULTS,
-    "camera_info": CAMERA_INFO_FAULTS,
+    "Images": _again(IMAGE_FAULTS + COMPRESSED_FAULTS),
+    "camera_info": _again(CAMERA_INFO_FAULTS),
     "Streams and clocks": STREAM_FAULTS,
     "Transforms": FRAME_FAULTS,
     "Parameters, transitions, weights": SETTING_FAULTS,

@@ -8,7 +8,6 @@ import functools
 import struct
 import zlib
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -152,7 +151,7 @@ NOTHING = Counted("sets invalid"), Tells("last invalid", "the images do not matc
 ELSEWHERE = np.random.default_rng(9).integers(0, 256, PAIR[0].shape, np.uint8)
 BLANK = b"\0" * (3 * WIDTH * HEIGHT)
 
-_FAULTS = (
+IMAGE_FAULTS = (
     Fault("encoding unknown", _bad_image(encoding="rgb9"), _refused("'rgb9' is not supported")),
     Fault("encoding empty", _bad_image(encoding=""), _refused("encoding '' is not supported")),
     Fault(
@@ -233,8 +232,6 @@ _FAULTS = (
         (Lost("left received"), Counted("right received")),
     ),
 )
-
-IMAGE_FAULTS = tuple(replace(fault, again=True) for fault in _FAULTS)
 
 
 def _compressed(
