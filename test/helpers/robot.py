@@ -14,6 +14,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -62,7 +63,7 @@ class Tester:
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         self._executors.append(executor)
-        self._threads.append(threading.Thread(target=executor.spin, daemon=True))
+        self._threads.append(threading.Thread(target=_spin_on, args=(executor,), daemon=True))
         self._threads[-1].start()
 
     def close(self):
@@ -136,6 +137,16 @@ class Tester:
         statuses = [status] if status else self.received["/geloc3r/status"]
         values = statuses[-1].values if statuses else []
         return next((item.value for item in values if item.key == key), "")
+
+
+def _spin_on(executor):
+    """Spin until the executor is shut down, whatever another thread destroys meanwhile."""
+    while True:
+        try:
+            executor.spin()
+            return
+        except rclpy_implementation.InvalidHandle:  # it was about to be waited for
+            continue
 
 
 class Robot(Tester):
