@@ -15,6 +15,9 @@ import rclpy
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
+SLIDE = 10_000
+"""Pixels; after so many images they repeat."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser()
@@ -35,7 +38,8 @@ def main() -> None:
 
     rng = np.random.default_rng(0)
     message = Image(width=width, height=height, step=3 * width, encoding="rgb8")
-    frames = [rng.integers(0, 256, 3 * width * height, np.uint8).tobytes() for _ in range(4)]
+    # A window that slides over noise: every image is new, or the node would remember it.
+    noise = rng.integers(0, 256, 3 * (width * height + SLIDE), np.uint8).tobytes()
     start = time.monotonic()
     for k in range(arguments.count):
         time.sleep(max(start + k / arguments.rate - time.monotonic(), 0))
@@ -43,7 +47,8 @@ def main() -> None:
         for i, camera in enumerate(cameras):
             message.header.stamp = stamp
             message.header.frame_id = f"camera_{i}_optical"
-            message.data = frames[(k + i) % len(frames)]
+            start_of_image = 3 * ((k * len(cameras) + i) % SLIDE)
+            message.data = noise[start_of_image : start_of_image + 3 * width * height]
             camera.publish(message)
     time.sleep(1.0)
     rclpy.shutdown()
