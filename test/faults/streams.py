@@ -47,6 +47,7 @@ def _killed(rig: Rig) -> None:
         cameras.kill()
         cameras.wait()
         assert wait_until(lambda: "nothing arrived" in rig.says(), 30.0), rig.says()
+        time.sleep(1.0)  # the poses underway are through by then
         rig.ledger.checks = True
 
 
