@@ -44,7 +44,7 @@ def draw_gcr(objective: Consistency, batch: PairBatch, row: int, path: Path) -> 
     solution = objective.solve(batch)
     images = batch.images[row].movedim(1, -1).cpu()
     with mpl.rc_context({"font.size": 9}):
-        figure = Figure(figsize=(12, 3.6), layout="constrained")
+        figure = Figure(figsize=(13, 3.9), layout="constrained")
         left, middle, right = figure.subplots(1, 3)
         for axes, image in ((left, images[0]), (middle, images[1]), (right, images[1])):
             axes.imshow(image.numpy())
@@ -83,8 +83,8 @@ def _projections(solution: Solution, row: int, axes: Axes) -> None:
     axes.plot(*true.mT.numpy(), ".", color="white", markersize=3)
     axes.set_xlim(-0.5, pairs.size_2[1] - 0.5)
     axes.set_ylim(pairs.size_2[0] - 0.5, -0.5)
-    axes.set_title("view 2: from the true place to where a pose puts it")
-    axes.legend(loc="lower right", fontsize=8)
+    axes.set_title("view 2: how far poses put the points off")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), frameon=False)
 
 
 def _lines(axes: Axes, starts: Tensor, ends: Tensor, **style: Any) -> None:
