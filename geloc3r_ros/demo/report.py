@@ -57,6 +57,8 @@ class Result:
         turn = np.degrees(rotation_angle(self.T_true[:3, :3]))
         cycle_r, cycle_t = np.degrees([e.cycle_rotation_error, e.cycle_translation_error])
         notes = [] if e.valid else [f"not valid: {e.reason}"]
+        if e.valid and np.isnan(direction):
+            notes.append(e.reason)
         if not e.trained and "untrained" not in e.reason:
             notes.append("untrained weights")
         return (
