@@ -87,8 +87,8 @@ class RelativePoseEstimator:
             precision: ``auto`` (fast and safe on the device), ``fp32``, ``bf16``, ``fp16``, or
                 ``int8`` (wide networks on a CPU).
             backend: what runs the network, a key of ``BACKENDS``.
-            resampling: ``lanczos``, exact, or ``area``: three times as fast, but it moves the
-                pose; by how much on your weights, test/benchmark/benchmark_estimator.py tells.
+            resampling: ``lanczos``, as in training, or ``area``, OpenCV's: as accurate, and
+                faster only where torch is older than 2.13.
             cache_size: how many encoded views are kept.
 
         Raises:
