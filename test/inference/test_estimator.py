@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The estimator against the bare network: what it adds must not change the numbers."""
 
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -223,8 +225,15 @@ def test_half_precision_is_close(estimator, precision):
     assert is_transform(rounded.T_1_2)
 
 
-def test_auto_takes_what_there_is():
-    estimator = RelativePoseEstimator.load("tiny")
+def test_auto_takes_what_there_is(tmp_path):
+    small = dataclasses.replace(
+        ModelConfig.large(), encoder_dim=64, encoder_depth=1, decoder_dim=48, decoder_depth=1
+    )
+    path = tmp_path / "small.safetensors"
+    info = WeightsInfo(name="small", config=small, trained=False, licence="CC0-1.0")
+    save_weights(path, GeLoc3r(small), info)
+    estimator = RelativePoseEstimator.load(str(path))
+    assert estimator.sets_at_once == 1
     assert estimator.device == ("cuda:0" if torch.cuda.is_available() else "cpu")
     flags = Path("/proc/cpuinfo").read_text()
     native = estimator.device != "cpu" or "avx512_bf16" in flags or "amx_bf16" in flags
@@ -280,3 +289,22 @@ def test_the_network_is_told_the_focal_length_of_its_image(estimator):
     assert [view.focal for view in known] == pytest.approx([200, 200])
     assert unknown[0].focal == pytest.approx(128 / np.tan(np.radians(30)))
     assert unknown[0].digest != known[0].digest
+
+
+def test_tiny_computes_in_float32_in_two_threads():
+    tiny = RelativePoseEstimator.load("tiny", device="cpu")
+    assert tiny.precision == "fp32"
+    assert tiny.sets_at_once == min(torch.get_num_threads(), 2)
+
+
+def test_threads_may_share_an_estimator(estimator):
+    images = [scene(seed) for seed in range(1, 5)]
+    pairs = list(pairwise(images))
+    expected = [estimator.estimate(*pair) for pair in pairs]
+    estimator.clear_cache()
+    threads = torch.get_num_threads()
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda pair: estimator.estimate(*pair), pairs * 2))
+    for one, other in zip(found, expected * 2, strict=True):
+        assert_same_pose(one, other, tolerance=1e-6)
+    assert torch.get_num_threads() == threads
