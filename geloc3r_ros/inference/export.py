@@ -70,7 +70,7 @@ class _Encoder(nn.Module):
 
 
 class _Decoder(nn.Module):
-    """The tensors of views 1, then of views 2, to the raw numbers (B, 12) of both sides."""
+    """The tensors of views 1, then of views 2, to the raw numbers of both sides."""
 
     def __init__(self, network: GeLoc3r, view1: EncodedView, view2: EncodedView) -> None:
         super().__init__()
