@@ -6,15 +6,19 @@ import contextlib
 import signal
 import subprocess
 import time
+from pathlib import Path
 
-from helpers.robot import BASE_STAMP, image_message, picture
+from helpers.robot import BASE_STAMP, image_message
 from lifecycle_msgs.srv import GetState
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
+import geloc3r_ros
+from geloc3r_ros.inference import read_image
 from geloc3r_ros.msg import RelativePose
 from geloc3r_ros.nodes.processes import executable
 
+STEREO = Path(geloc3r_ros.__file__).parent / "demo" / "stereo"
 OPEN = ("publish_untrained:=true", "gate.max_cycle_rotation:=3.14")
 
 
@@ -51,7 +55,7 @@ def test_autostart_estimates_poses_from_another_process_s_images(client):
         camera: client.create_publisher(Image, f"/{camera}/image", QoSProfile(depth=10))
         for camera in ("left", "right")
     }
-    images = {"left": picture(1, 480, 640), "right": picture(2, 480, 640)}
+    images = {camera: read_image(STEREO / f"{camera}01.jpg") for camera in ("left", "right")}
     with node_process("autostart:=true", *OPEN) as process:
 
         def send(k):

@@ -91,10 +91,16 @@ def test_what_the_running_node_says_is_recorded_and_evaluated(tmp_path):
         "--precision", "fp32", "--device", "cpu", method="geloc3r",
     )  # fmt: skip
     assert len(recorded) >= 4
+    directed = 0
     for pair, row in recorded.items():
-        for kind in ("rotation_error_deg", "direction_error_deg"):
-            assert float(row[kind]) == pytest.approx(float(offline[pair][kind]), abs=0.05), pair
+        errors = [[float(run[pair][f"{kind}_error_deg"]) for kind in ("rotation", "direction")]
+                  for run in (recorded, offline)]  # fmt: skip
+        assert errors[0][0] == pytest.approx(errors[1][0], abs=0.05), pair
+        if np.isfinite(errors[0][1]):  # the node keeps to itself what the images leave open
+            directed += 1
+            assert errors[0][1] == pytest.approx(errors[1][1], abs=0.05), pair
         assert float(row["seconds"]) > 0
+    assert directed > 0
     assert "worst pair" in (tmp_path / "recorded" / "report.html").read_text()
 
 
