@@ -237,14 +237,17 @@ class RelativePoseEstimator:
         ]
 
     def warm_up(self, shapes: Sequence[tuple[int, int]] = ((480, 640), (480, 640))) -> None:
-        """Run once on black images, so that the first set is not slow.
+        """Run on black images, so that the first set is not slow.
 
         Args:
             shapes: Their (height, width); a backend made for some sizes takes those instead.
         """
         if self.backend.sizes:
             shapes = [(height, width) for width, height in self.backend.sizes] * 2
-        self.estimate_set([np.zeros((*shape, 3), np.uint8) for shape in shapes])
+        # Both views are encoded at first, then one: a GPU records each apart.
+        for shade in (1,) if self.device == "cpu" else (1, 2):
+            views = [np.full((*shape, 3), shade, np.uint8) for shape in shapes]
+            self.estimate_set([np.zeros_like(views[0]), *views[1:]])
         self.clear_cache()
 
     def clear_cache(self) -> None:

@@ -13,8 +13,6 @@ Shapes: B pairs, K matches, D channels, h heads of pooling.
 
 from __future__ import annotations
 
-from itertools import combinations_with_replacement as pairs_of
-
 import torch
 from torch import Tensor, nn
 
@@ -29,12 +27,8 @@ NEAR = 5e-3
 # What stands where in the vector of a match whose moments are pooled.
 ONE, OFF, PLANE, PRODUCTS, SLOPE = 0, 1, range(2, 5), range(5, 14), range(14, 20)
 
-MOMENTS = (
-    *((ONE, i) for i in (*SLOPE[3:], *PRODUCTS)),
-    *(pair for part in (PLANE, PRODUCTS, SLOPE) for pair in pairs_of(part, 2)),
-    *((OFF, i) for i in SLOPE),
-)
-"""Row and column of the moments that are read: means, second moments by parts, pull."""
+MOMENTS = 3 + 9 + 6 + 45 + 21 + 6
+"""How many moments are read: means, second moments by parts, pull."""
 
 
 def rays(pixels: Tensor, focal: Tensor, size: tuple[int, int]) -> Tensor:
@@ -45,8 +39,8 @@ def rays(pixels: Tensor, focal: Tensor, size: tuple[int, int]) -> Tensor:
         focal: Focal length in pixels, (B,).
         size: Height and width of the views.
     """
-    centre = pixels.new_tensor([(size[1] - 1) / 2, (size[0] - 1) / 2])
-    plane = (pixels - centre) / focal[:, None, None]
+    x, y = pixels[..., 0] - (size[1] - 1) / 2, pixels[..., 1] - (size[0] - 1) / 2
+    plane = torch.stack((x, y), -1) / focal[:, None, None]
     ones = torch.ones_like(plane[..., :1])
     return nn.functional.normalize(torch.cat((plane, ones), -1), dim=-1)
 
@@ -88,7 +82,7 @@ class Round(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.weigh = nn.Linear(dim, self.HEADS)
         self.pool = nn.Linear(dim, dim)
-        moments = self.HEADS * (len(MOMENTS) + 6 + 3)
+        moments = self.HEADS * (MOMENTS + 6 + 3)
         self.read = nn.Linear(dim + moments + 3 + self.MEMORY, self.WIDTH)
         self.layers = nn.ModuleList(
             nn.Sequential(
@@ -161,18 +155,15 @@ class Round(nn.Module):
         moments = _moments(weights, torch.cat(vector, -1))
         error = moments[..., OFF, OFF, None] + 1e-8
         across = moments[..., PLANE.start : PLANE.stop, PLANE.start : PLANE.stop]
-        row, column = torch.tensor(MOMENTS, device=x.device).unbind(1)
-        mean, products, planes, shape, slopes, pull = moments[..., row, column].split(
-            (3, 9, 6, 45, 21, 6), -1
-        )
+        pull = moments[..., OFF, SLOPE.start : SLOPE.stop]
         pooled = (
-            mean * size / spread.sqrt(),
-            products,
-            planes,
+            moments[..., ONE, SLOPE.start + 3 : SLOPE.stop] * size / spread.sqrt(),
+            moments[..., ONE, PRODUCTS.start : PRODUCTS.stop],
+            _upper(moments, PLANE),
             *(part[..., i:] for i, part in enumerate(_along(across).unbind(-2))),  # its upper half
             0.3 * spread.log(),
-            3 * shape,
-            2 * slopes,
+            3 * _upper(moments, PRODUCTS),
+            2 * _upper(moments, SLOPE),
             2 * pull / error.sqrt(),
             0.2 * error.log(),
             0.2 * (torch.linalg.vector_norm(pull, dim=-1, keepdim=True) + 1e-6).log(),
@@ -239,6 +230,12 @@ def _moments(weights: Tensor, x: Tensor) -> Tensor:
     """Weighted second moments (B, h, n, n) of x (B, K, n) by weights (B, h, K)."""
     weighted = weights[:, :, None] * x.mT[:, None]
     return (weighted.flatten(1, 2) @ x).unflatten(1, weighted.shape[1:3])
+
+
+def _upper(moments: Tensor, part: range) -> Tensor:
+    """Upper triangle, by rows, of the second moments (..., n, n) of a part of the vector."""
+    row, column = part.start + torch.triu_indices(len(part), len(part), device=moments.device)
+    return moments[..., row, column]
 
 
 def _along(across: Tensor) -> Tensor:

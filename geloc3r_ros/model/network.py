@@ -50,6 +50,17 @@ class EncodedView(NamedTuple):
     described: Described | None = None
     """Descriptors, in design ``matching``."""
 
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All that it holds on the device."""
+        return (self.tokens, self.focal, *(self.described or ()))
+
+    @staticmethod
+    def of_tensors(tensors: Sequence[Tensor], grid: tuple[int, int]) -> EncodedView:
+        """Views of this grid by their :attr:`tensors`."""
+        tokens, focal, *described = tensors
+        return EncodedView(tokens, grid, focal, Described(*described) if described else None)
+
     def of(self, rows: slice | Tensor) -> EncodedView:
         """Some of the views, by rows or their numbers."""
         described = self.described and Described(*(part[rows] for part in self.described))

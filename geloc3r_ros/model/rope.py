@@ -27,11 +27,13 @@ class RotaryTable(NamedTuple):
     signed_sin: Tensor
 
 
-@functools.lru_cache(maxsize=64)
+@functools.cache
 def rotary_table(
     grid: tuple[int, int], head_size: int, dtype: torch.dtype, device: torch.device
 ) -> RotaryTable:
-    """Return the table of a grid of (rows, columns) tokens in row-major order; it is kept.
+    """Return the table of a grid of (rows, columns) tokens in row-major order, and keep it.
+
+    Framing allows a few dozen grids, and a recorded GPU graph goes on reading the tables it saw.
 
     Args:
         grid: Rows and columns of tokens.

@@ -8,13 +8,17 @@ import logging
 import re
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from geloc3r_ros.errors import ConfigError, DeviceError
 from geloc3r_ros.geometry import Array
+from geloc3r_ros.inference.backends.graphs import Compute, Recordings
 from geloc3r_ros.inference.backends.int8 import use_int8
 from geloc3r_ros.inference.images import Image
 from geloc3r_ros.model import EncodedView, ModelConfig, load_weights, read_info
@@ -26,6 +30,8 @@ INT8 = "int8"
 
 MOST_AT_ONCE = 2
 """Enough for the 30 Hz of a camera on two cores; the others are for the rest of the robot."""
+
+Grid = tuple[int, int]
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +75,7 @@ class TorchBackend:
             self.network.to(dtype)
         self.network.eval().requires_grad_(False)
         self._small = self.device == "cpu" and self.info.config.design == "matching"
+        self._recordings = Recordings() if self._device.type == "cuda" else None
         self.sets_at_once = min(torch.get_num_threads(), MOST_AT_ONCE) if self._small else 1
 
     @torch.inference_mode()
@@ -77,10 +84,14 @@ class TorchBackend:
         views: dict[int, EncodedView] = {}
         with self._threads(), self._memory_errors_explained():
             for places in places_by([image.shape for image in images]).values():
-                batch = torch.from_numpy(np.stack([images[i] for i in places])).to(self._device)
-                batch = batch.permute(0, 3, 1, 2).float() / 127.5 - 1.0
-                focal = torch.tensor([focals[i] for i in places], device=self._device)
-                encoded = self.network.encode(batch, focal)
+                batch = self._upload(np.stack([images[i] for i in places]))
+                focal = self._upload(np.array([focals[i] for i in places], np.float32))
+                height, width = batch.shape[1:3]
+                patch = self.info.config.patch_size
+                encoded = EncodedView.of_tensors(
+                    self._run("encode", self._encode, batch, focal),
+                    (height // patch, width // patch),
+                )
                 for row, place in enumerate(places):
                     views[place] = encoded.of(slice(row, row + 1))
             if self._device.type == "cuda":
@@ -92,15 +103,41 @@ class TorchBackend:
         """Return the raw numbers (M, 12 or more) of ``T_2_1`` and of ``T_1_2`` for M pairs."""
         found: dict[int, tuple[Array, Array]] = {}
         with self._threads(), self._memory_errors_explained():
-            for places in places_by([view.grid for view in others]).values():
-                sides = self.network.decode(
-                    EncodedView.cat([view1] * len(places)),
-                    EncodedView.cat([others[i] for i in places]),
+            for grid, places in places_by([view.grid for view in others]).items():
+                views1 = EncodedView.cat([view1] * len(places))
+                views2 = EncodedView.cat([others[i] for i in places])
+                grids = (view1.grid, grid)
+                sides = self._run(
+                    grids, partial(self._decode, grids), *views1.tensors, *views2.tensors
                 )
                 rows = (side.double().cpu().numpy() for side in sides)
                 found.update(zip(places, zip(*rows)))
         raw_2_1, raw_1_2 = zip(*(found[place] for place in range(len(others))))
         return np.stack(raw_2_1), np.stack(raw_1_2)
+
+    def _encode(self, batch: Tensor, focal: Tensor) -> tuple[Tensor, ...]:
+        """Encode a batch of network images (B, h, w, 3), uint8."""
+        image = batch.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+        return self.network.encode(image, focal).tensors
+
+    def _decode(self, grids: tuple[Grid, Grid], *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Decode views of these grids, given the tensors of views 1, then those of views 2."""
+        half = len(tensors) // 2
+        view1, view2 = map(EncodedView.of_tensors, (tensors[:half], tensors[half:]), grids)
+        return self.network.decode(view1, view2)
+
+    def _run(self, key: Hashable, compute: Compute, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Compute, on a GPU by a recording of it."""
+        if self._recordings is None:
+            return compute(*inputs)
+        return self._recordings.run(key, compute, *inputs)
+
+    def _upload(self, array: npt.NDArray[Any]) -> Tensor:
+        """Bring an array to the device; to a GPU from memory that it can fetch from by itself."""
+        tensor = torch.from_numpy(array)
+        if self._device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self._device, non_blocking=True)
 
     @contextmanager
     def _threads(self) -> Iterator[None]:
