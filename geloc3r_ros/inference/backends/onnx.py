@@ -15,6 +15,7 @@ from geloc3r_ros.environment import import_extra
 from geloc3r_ros.errors import ConfigError, DeviceError, ImageError
 from geloc3r_ros.geometry import Array
 from geloc3r_ros.inference.backends.providers import MAX_BATCH, Providers
+from geloc3r_ros.inference.backends.threads import computes_alone, sets_at_once
 from geloc3r_ros.inference.backends.torch import places_by
 from geloc3r_ros.inference.exported import (
     FOCAL,
@@ -54,7 +55,6 @@ class OnnxBackend:
     """
 
     precision = "fp32"
-    sets_at_once = 1
 
     def __init__(self, weights: str, device: str = "auto", precision: str = "auto") -> None:
         if precision not in ("auto", "fp32"):
@@ -67,8 +67,10 @@ class OnnxBackend:
         self.sizes = self._network.sizes
         providers = Providers(runtime, device, self._network)
         self._options = runtime.SessionOptions()
-        # One knob for both: OMP_NUM_THREADS and the CPU mask of the process.
-        self._options.intra_op_num_threads = torch.get_num_threads()
+        self.sets_at_once = sets_at_once(providers.device, self.info.config)
+        alone = computes_alone(providers.device, self.info.config)
+        # One knob for both runtimes: OMP_NUM_THREADS and the CPU mask of the process.
+        self._options.intra_op_num_threads = 1 if alone else torch.get_num_threads()
         self._sessions = {
             name: providers.load(name, self._options) for name in self._network.inputs
         }

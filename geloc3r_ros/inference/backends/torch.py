@@ -20,6 +20,7 @@ from geloc3r_ros.errors import ConfigError, DeviceError
 from geloc3r_ros.geometry import Array
 from geloc3r_ros.inference.backends.graphs import Compute, Recordings
 from geloc3r_ros.inference.backends.int8 import use_int8
+from geloc3r_ros.inference.backends.threads import computes_alone, sets_at_once
 from geloc3r_ros.inference.images import Image
 from geloc3r_ros.model import EncodedView, ModelConfig, load_weights, read_info
 
@@ -27,9 +28,6 @@ __all__ = ["TorchBackend", "places_by"]
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 INT8 = "int8"
-
-MOST_AT_ONCE = 2
-"""Enough for the 30 Hz of a camera on two cores; the others are for the rest of the robot."""
 
 Grid = tuple[int, int]
 
@@ -74,9 +72,9 @@ class TorchBackend:
             use_int8(self.network)
             self.network.to(dtype)
         self.network.eval().requires_grad_(False)
-        self._small = self.device == "cpu" and self.info.config.design == "matching"
+        self._alone = computes_alone(self.device, self.info.config)
         self._recordings = Recordings() if self._device.type == "cuda" else None
-        self.sets_at_once = min(torch.get_num_threads(), MOST_AT_ONCE) if self._small else 1
+        self.sets_at_once = sets_at_once(self.device, self.info.config)
 
     @torch.inference_mode()
     def encode(self, images: Sequence[Image], focals: Sequence[float]) -> list[EncodedView]:
@@ -141,13 +139,9 @@ class TorchBackend:
 
     @contextmanager
     def _threads(self) -> Iterator[None]:
-        """Compute a small network in the caller's thread alone.
-
-        It has many small operations. Threads that split them wait for each other, and for whatever
-        else runs on the machine, longer than they compute.
-        """
+        """Compute in the caller's thread alone, where that is best."""
         threads = torch.get_num_threads()
-        torch.set_num_threads(1 if self._small else threads)
+        torch.set_num_threads(1 if self._alone else threads)
         try:
             yield
         finally:
