@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,9 +39,13 @@ class Ledger:
     A pose counts as wrong if no set of its stamp was sent, if one of a later set came before,
     if a number in it is not finite, or if the estimator says something else of these images.
     Lengths are left out, they are not the network's.
+
+    Args:
+        size: (width, height) of the images that camera_info is for.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, size: tuple[int, int]) -> None:
+        self._shape = size[::-1]
         self._estimator = RelativePoseEstimator.load("tiny", device="cpu", precision="fp32")
         self._lock = threading.Lock()
         self._sent: OrderedDict[int, Sent] = OrderedDict()
@@ -97,9 +102,18 @@ class Ledger:
             return "a number in it is not finite"
         if not message.valid and "not finite" in message.reason:
             return ""
-        if not any(self._agrees(T, self._estimate(sent.images, Ks)) for Ks in sent.intrinsics):
+        if not any(self._agrees(T, self._estimate(sent.images, Ks)) for Ks in self._usable(sent)):
             return f"the estimator says something else than\n{T}"
         return ""
+
+    def _usable(self, sent: Sent) -> list[Any]:
+        """The K that the node may use for a set; None is to guess."""
+        if any(image.shape[:2] != self._shape for image in sent.images):
+            return [None]
+        known = [Ks for Ks in sent.intrinsics if Ks is not None]
+        # The newer of one camera may have come, and that of the other not yet.
+        mixed = [np.array([left, right]) for (left, _), (_, right) in product(known, repeat=2)]
+        return mixed + [None] * (len(known) < len(sent.intrinsics))
 
     def _estimate(self, images: tuple[Any, ...], Ks: Any) -> Any:
         key = (*map(id, images), None if Ks is None else np.asarray(Ks).tobytes())

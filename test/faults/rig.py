@@ -93,7 +93,7 @@ class Rig(Tester):
         super().__init__()
         self.folder, self.thorough = folder, thorough
         self.weights = bad_weights(folder)
-        self.ledger = Ledger()
+        self.ledger = Ledger(SIZE)
         self.listen_to_poses()
         self.tester.create_subscription(
             RelativePose, "/geloc3r/right/relative_pose", self.ledger.take, 100

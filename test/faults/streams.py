@@ -171,7 +171,10 @@ def _resets(rig: Rig) -> None:
 
 
 def _clock(*seconds: float) -> Callable[[Rig], None]:
-    """Sim time that jumps to these, a set after each; the stamps follow the clock."""
+    """Sim time that jumps to these, a set after each; the stamps follow the clock.
+
+    In the end the clock is ahead of all stamps to come: it stands still there.
+    """
 
     def inject(rig: Rig) -> None:
         for now in seconds:
@@ -179,6 +182,7 @@ def _clock(*seconds: float) -> Callable[[Rig], None]:
             time.sleep(0.05)
             rig.stamp = BASE_STAMP + int(now * 1e9)
             rig.recover()
+        rig.publish("/clock", _time(LATER))
 
     return inject
 
@@ -195,7 +199,7 @@ def _bad_clock(sec: int, nanosec: int) -> Callable[[Rig], None]:
         message.clock.sec, message.clock.nanosec = sec, nanosec
         rig.publish("/clock", message)
         time.sleep(0.2)
-        rig.publish("/clock", _time(1e6))
+        rig.publish("/clock", _time(LATER))
         rig.recover()
 
     return inject
@@ -210,6 +214,7 @@ def _sim_time(rig: Rig) -> None:
 
 
 SIM = {"use_sim_time": True}
+LATER = 1e6
 ANSWERED = (Answered(),)
 SILENT = (Says("/left/image has no publisher"),)
 DEAD: tuple[Observation, ...] = (Says("has a publisher, but nothing arrived"),)
