@@ -35,6 +35,9 @@ __all__ = ["LAST", "DivergedError", "Trainer"]
 
 LAST, BEST, STAGE = "last.pt", "best.pt", "stage{}.pt"
 
+STEPS_BETWEEN_AGREEMENTS = 5
+"""Few: who launches processes may give them no more than half a minute to stop."""
+
 MAY_CHANGE = ("validation", "log_every", "gradients_every", "checkpoint_every", "max_skipped")
 """Settings that a run may change when it goes on, beside ``data.workers``."""
 
@@ -182,10 +185,10 @@ class Trainer:
         return itertools.repeat(batch)
 
     def _agreed(self, interrupt: Interrupt) -> bool:
-        """Whether all processes stop; several of them ask each other at log lines only."""
+        """Whether all processes stop; several of them ask each other every few steps only."""
         if self.share.processes == 1:
             return bool(interrupt)
-        if self.step % self.config.log_every:
+        if self.step % STEPS_BETWEEN_AGREEMENTS:
             return False
         wish = torch.tensor([float(bool(interrupt))], device=self.accelerator.device)
         stop = bool(self.accelerator.reduce(wish).item())

@@ -15,6 +15,7 @@ from geloc3r_training.ablation_report import HeadErrors, difference, read_test, 
 
 SHIPPED = Path(__file__).parents[2] / "config" / "training" / "ablation.yaml"
 TOY = (
+    "training.network.start=tiny",
     "training.data.sizes=[[48, 64]]",
     "training.data.textures=null",
     "training.data.texture_count=4",
