@@ -26,11 +26,11 @@ KEPT = 2000
 
 
 class Sent(NamedTuple):
-    """A set as it left: its place in the order of all, its images, and the K that may count."""
+    """A set as it left: its place in the order of all, its images, and when that was."""
 
     order: int
     images: tuple[Any, ...]
-    intrinsics: list[Any]
+    at: float
 
 
 class Ledger:
@@ -67,11 +67,8 @@ class Ledger:
     def expect(self, stamp: int, images: tuple[Any, ...]) -> None:
         """Note the images (RGB) of a set that is about to be sent."""
         with self._lock:
-            changes = self._intrinsics
-            recent = [Ks for at, Ks in changes if time.monotonic() - at < UNDERWAY_SECONDS]
-            before = [Ks for at, Ks in changes if time.monotonic() - at >= UNDERWAY_SECONDS]
             self._sent.pop(stamp, None)
-            self._sent[stamp] = Sent(self._orders, images, before[-1:] + recent)
+            self._sent[stamp] = Sent(self._orders, images, time.monotonic())
             self._orders += 1
             self.answered.discard(stamp)
             while len(self._sent) > KEPT:
@@ -110,10 +107,14 @@ class Ledger:
         """The K that the node may use for a set; None is to guess."""
         if any(image.shape[:2] != self._shape for image in sent.images):
             return [None]
-        known = [Ks for Ks in sent.intrinsics if Ks is not None]
+        # What was sent after the set may have come before the node got to it.
+        arrived = sent.at - UNDERWAY_SECONDS
+        settled = [Ks for at, Ks in self._intrinsics if at < arrived]
+        counting = settled[-1:] + [Ks for at, Ks in self._intrinsics if at >= arrived]
+        known = [Ks for Ks in counting if Ks is not None]
         # The newer of one camera may have come, and that of the other not yet.
         mixed = [np.array([left, right]) for (left, _), (_, right) in product(known, repeat=2)]
-        return mixed + [None] * (len(known) < len(sent.intrinsics))
+        return mixed + [None] * (len(known) < len(counting))
 
     def _estimate(self, images: tuple[Any, ...], Ks: Any) -> Any:
         key = (*map(id, images), None if Ks is None else np.asarray(Ks).tobytes())
