@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import re
 import types
@@ -72,7 +73,7 @@ def with_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[str
     Raises:
         ConfigError: if an override is no such text, or leads to no place.
     """
-    changed: dict[str, Any] = yaml.safe_load(yaml.safe_dump(values))  # a copy of all levels
+    changed = copy.deepcopy(values)
     for override in overrides:
         key, equals, text = override.partition("=")
         if not (key and equals):

@@ -114,3 +114,8 @@ def test_the_interval_holds_the_mean_of_paired_differences():
 def _small_files(monkeypatch):
     monkeypatch.setattr("geloc3r_training.ablation.TEST_BATCHES", 4)
     torch.set_num_threads(1)
+
+
+def test_changed_settings_keep_the_order_of_the_arms():
+    names = list(load_ablation(SHIPPED, TOY).arms)
+    assert names[:3] == ["pose", "larger pose weight", "perfect solver"]
