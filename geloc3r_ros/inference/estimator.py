@@ -237,7 +237,7 @@ class RelativePoseEstimator:
         ]
 
     def warm_up(self, shapes: Sequence[tuple[int, int]] = ((480, 640), (480, 640))) -> None:
-        """Run on black images, so that the first set is not slow.
+        """Run on dark images, so that the first set is not slow.
 
         Args:
             shapes: Their (height, width); a backend made for some sizes takes those instead.

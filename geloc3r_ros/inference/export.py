@@ -60,11 +60,8 @@ class _Encoder(nn.Module):
         super().__init__()
         self.network = network
 
-    def encode(self, pixels: Tensor, focal: Tensor) -> EncodedView:
-        return self.network.encode(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1.0, focal)
-
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        tensors = _tensors(self.encode(pixels, torch.ones(pixels.shape[0])))
+        tensors = _tensors(self.network.encode_pixels(pixels, torch.ones(pixels.shape[0])))
         del tensors[FOCAL]
         return tuple(tensors.values())
 
@@ -75,12 +72,10 @@ class _Decoder(nn.Module):
     def __init__(self, network: GeLoc3r, view1: EncodedView, view2: EncodedView) -> None:
         super().__init__()
         self.network = network
-        self.leaves, self.structure = pytree.tree_flatten((view1, view2))
+        self.grids = view1.grid, view2.grid
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, Tensor]:
-        following = iter(tensors)
-        leaves = [next(following) if isinstance(x, Tensor) else x for x in self.leaves]
-        return self.network.decode(*pytree.tree_unflatten(leaves, self.structure))
+        return self.network.decode_tensors(self.grids, *tensors)
 
 
 def export_network(
@@ -144,7 +139,10 @@ def _write_graphs(
     for size in sizes:
         pixels = scene[:, : size[1], : size[0]].contiguous()
         focal1, focal2 = size[0] * (0.5 + torch.rand(2, SAMPLES, generator=random))
-        views[size] = encoder.encode(pixels, focal1), encoder.encode(pixels, focal2)
+        views[size] = (
+            network.encode_pixels(pixels, focal1),
+            network.encode_pixels(pixels, focal2),
+        )
         name = encoder_name(size)
         outputs = [field for field in _tensors(views[size][0]) if field != FOCAL]
         graphs[name] = _write_graph(encoder, {PIXELS: pixels}, outputs, folder / name)

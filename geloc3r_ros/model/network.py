@@ -160,6 +160,10 @@ class GeLoc3r(nn.Module):
             x = block(x, table)
         return EncodedView(self.enc_norm(x), grid, focal, described)
 
+    def encode_pixels(self, pixels: Tensor, focal: Tensor | None = None) -> EncodedView:
+        """:meth:`encode` views as images have them: RGB, uint8, (B, H, W, 3)."""
+        return self.encode(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1.0, focal)
+
     def encode_pair(
         self,
         image1: Tensor,
@@ -194,6 +198,14 @@ class GeLoc3r(nn.Module):
         """Regress the raw numbers (B, 12 or 19), float32, of ``T_2_1`` and of ``T_1_2``."""
         raw1, raw2 = self.regress(view1, view2, *self.decode_tokens(view1, view2))
         return raw1[-1], raw2[-1]
+
+    def decode_tensors(
+        self, grids: tuple[tuple[int, int], tuple[int, int]], *tensors: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """:meth:`decode` views of these grids: the ``tensors`` of views 1, then of views 2."""
+        half = len(tensors) // 2
+        view1, view2 = map(EncodedView.of_tensors, (tensors[:half], tensors[half:]), grids)
+        return self.decode(view1, view2)
 
     def regress(
         self, view1: EncodedView, view2: EncodedView, tokens1: Tensor, tokens2: Tensor

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from geloc3r_ros.errors import ConfigError, ImageError, WeightsError
+from geloc3r_ros.inference.backends.onnx import OnnxBackend
 from geloc3r_ros.inference.export import export_network
 from geloc3r_ros.inference.exported import decoder_name, encoder_name
 from geloc3r_ros.model import EncodedView, load_weights
@@ -74,6 +75,8 @@ def test_the_arithmetic_is_float32(exported):
 def test_the_network_that_ships_is_exported(tmp_path):
     _, difference = export_network("tiny", tmp_path / "tiny", [(640, 480)])
     assert difference < 1e-4
+    backend = OnnxBackend(str(tmp_path / "tiny"), "cpu")
+    assert backend.sets_at_once == min(torch.get_num_threads(), 2)
 
 
 def test_a_folder_that_exists_is_left_alone(small_weights, tmp_path):

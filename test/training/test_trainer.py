@@ -3,8 +3,10 @@
 """Whole trainings of a few steps: going on, sharing, stopping, failing, learning."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -114,6 +116,33 @@ def test_one_batch_is_learnt_by_heart(trainer):
     assert after["pose"] < 0.8 * before["pose"]
 
 
+def two_processes(settings, folder, changes):
+    command = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--rdzv-backend=c10d"]
+    command += ["--rdzv-endpoint=localhost:0", "-m", "geloc3r_training.train", "run", "--cpu"]
+    return subprocess.Popen(
+        [sys.executable, *command, str(settings), str(folder), *changes],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+@pytest.mark.slow
+def test_two_processes_agree_to_stop_between_log_lines(tmp_path, smoke):
+    steps = ["stages.0.steps=1000000", "checkpoint_every=1000000", "log_every=1000000"]
+    changes = [*steps, "data.workers=0", "data.sizes=[[48, 64]]", "stages.0.batch_size=4"]
+    changes += [f"stages.{i}.batch_size=4" for i in (1, 2)]
+    with two_processes(smoke, tmp_path / "two", changes) as run:
+        while not list(tmp_path.glob("two/tensorboard/*")):
+            assert run.poll() is None, run.stderr.read()
+            time.sleep(0.1)
+        time.sleep(5)  # some steps
+        run.send_signal(signal.SIGTERM)
+        run.communicate(timeout=60)
+    assert 0 < Checkpoint.read(tmp_path / "two" / "last.pt").step < 1000000
+
+
 @pytest.mark.slow
 def test_two_processes_do_what_one_does(tmp_path, trainer, smoke):
     changes = [
@@ -125,16 +154,9 @@ def test_two_processes_do_what_one_does(tmp_path, trainer, smoke):
         *(f"stages.{i}.steps=2" for i in range(3)),
         *(f"stages.{i}.batch_size=4" for i in range(3)),
     ]
-    command = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--rdzv-backend=c10d"]
-    command += ["--rdzv-endpoint=localhost:0", "-m", "geloc3r_training.train", "run", "--cpu"]
-    run = subprocess.run(
-        [sys.executable, *command, str(smoke), str(tmp_path / "two"), *changes],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        check=False,
-    )
-    assert run.returncode == 0, run.stderr
+    with two_processes(smoke, tmp_path / "two", changes) as run:
+        _, errors = run.communicate()
+    assert run.returncode == 0, errors
     trainer("one", *changes).run()
     one, two = (Checkpoint.read(tmp_path / n / "last.pt") for n in ("one", "two"))
     assert one.step == two.step == 2

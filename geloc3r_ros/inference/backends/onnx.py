@@ -68,9 +68,10 @@ class OnnxBackend:
         providers = Providers(runtime, device, self._network)
         self._options = runtime.SessionOptions()
         self.sets_at_once = sets_at_once(providers.device, self.info.config)
-        alone = computes_alone(providers.device, self.info.config)
         # One knob for both runtimes: OMP_NUM_THREADS and the CPU mask of the process.
-        self._options.intra_op_num_threads = 1 if alone else torch.get_num_threads()
+        self._options.intra_op_num_threads = torch.get_num_threads()
+        if computes_alone(providers.device, self.info.config):
+            self._options.intra_op_num_threads = 1
         self._sessions = {
             name: providers.load(name, self._options) for name in self._network.inputs
         }

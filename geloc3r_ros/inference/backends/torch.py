@@ -29,8 +29,6 @@ __all__ = ["TorchBackend", "places_by"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 INT8 = "int8"
 
-Grid = tuple[int, int]
-
 log = logging.getLogger(__name__)
 
 
@@ -105,9 +103,8 @@ class TorchBackend:
                 views1 = EncodedView.cat([view1] * len(places))
                 views2 = EncodedView.cat([others[i] for i in places])
                 grids = (view1.grid, grid)
-                sides = self._run(
-                    grids, partial(self._decode, grids), *views1.tensors, *views2.tensors
-                )
+                decode = partial(self.network.decode_tensors, grids)
+                sides = self._run(grids, decode, *views1.tensors, *views2.tensors)
                 rows = (side.double().cpu().numpy() for side in sides)
                 found.update(zip(places, zip(*rows)))
         raw_2_1, raw_1_2 = zip(*(found[place] for place in range(len(others))))
@@ -115,14 +112,7 @@ class TorchBackend:
 
     def _encode(self, batch: Tensor, focal: Tensor) -> tuple[Tensor, ...]:
         """Encode a batch of network images (B, h, w, 3), uint8."""
-        image = batch.permute(0, 3, 1, 2).float() / 127.5 - 1.0
-        return self.network.encode(image, focal).tensors
-
-    def _decode(self, grids: tuple[Grid, Grid], *tensors: Tensor) -> tuple[Tensor, ...]:
-        """Decode views of these grids, given the tensors of views 1, then those of views 2."""
-        half = len(tensors) // 2
-        view1, view2 = map(EncodedView.of_tensors, (tensors[:half], tensors[half:]), grids)
-        return self.network.decode(view1, view2)
+        return self.network.encode_pixels(batch, focal).tensors
 
     def _run(self, key: Hashable, compute: Compute, *inputs: Tensor) -> tuple[Tensor, ...]:
         """Compute, on a GPU by a recording of it."""

@@ -38,6 +38,7 @@ def assert_same(expected, found):
 def test_it_says_what_it_is(pair):
     _, onnx = pair
     assert (onnx.device, onnx.precision, onnx.weights_id) == ("cpu", "fp32", "small")
+    assert onnx.sets_at_once == 1
     assert onnx.backend.sizes == ((64, 48), (64, 32))
 
 
