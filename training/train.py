@@ -58,7 +58,7 @@ def run(
 
         geloc3r-train run config/training/tiny.yaml runs/seed1 seed=1 stages.0.steps=20000
 
-        accelerate launch -m geloc3r_training.train run config/training/large.yaml runs/large
+        torchrun --nproc-per-node 8 -m geloc3r_training.train run config/training/large.yaml runs/large
     """
     from accelerate import Accelerator, DistributedDataParallelKwargs
 
