@@ -52,13 +52,14 @@ def run(
 
     Ctrl-C, SIGTERM and --minutes end it at the end of a step with a checkpoint and exit code 0.
 
+    Several processes share the batches where torchrun --nproc-per-node 8 -m geloc3r_training.train
+    stands instead of geloc3r-train.
+
     Examples:
 
         geloc3r-train run config/training/tiny.yaml runs/tiny
 
         geloc3r-train run config/training/tiny.yaml runs/seed1 seed=1 stages.0.steps=20000
-
-        torchrun --nproc-per-node 8 -m geloc3r_training.train run config/training/large.yaml runs/large
     """
     from accelerate import Accelerator, DistributedDataParallelKwargs
 

@@ -23,6 +23,7 @@ FAR = np.float32(1e9)
 ZERO, HALF, ONE, TWO = np.float32(0), np.float32(0.5), np.float32(1), np.float32(2)
 NEAR = np.float32(1e-3)
 TINY = np.float32(1e-12)
+INDEX = np.uint64  # of arrays: spares numba the test for negative ones
 OFF_SURFACE = np.float32(2e-3)  # metres a shadow ray starts above its surface
 
 Floats = npt.NDArray[np.float32]
@@ -87,6 +88,7 @@ def _inverse(d):
 @compiled
 def to_local(local_world, p, o, d):
     """Origin and direction of a ray in the frame of primitive ``p``."""
+    p = INDEX(p)
     rx = local_world[p, 0], local_world[p, 1], local_world[p, 2]
     ry = local_world[p, 4], local_world[p, 5], local_world[p, 6]
     rz = local_world[p, 8], local_world[p, 9], local_world[p, 10]
@@ -101,6 +103,7 @@ def to_local(local_world, p, o, d):
 @compiled
 def to_world(local_world, p, gradient):
     """Unit normal in the world of a gradient in the frame of primitive ``p``."""
+    p = INDEX(p)
     x, y, z = gradient
     return unit(
         (
@@ -155,10 +158,16 @@ def _shape(kind, o, d):
 
 
 @compiled
+def _entry(inverse_d, axis):
+    """Column of a node's bounds at which a ray enters it along an axis."""
+    return INDEX(axis if inverse_d > ZERO else axis + 3)
+
+
+@compiled
 def _hit(kind, local_world, primitive, o, d, t_min):
     """Where a ray first meets a primitive's surface after ``t_min``; FAR where it does not."""
     o_local, d_local = to_local(local_world, primitive, o, d)
-    enter, leave = _shape(kind[primitive], o_local, d_local)
+    enter, leave = _shape(kind[INDEX(primitive)], o_local, d_local)
     t = enter if enter > t_min else leave
     return t if enter <= leave and t > t_min else FAR
 
@@ -179,15 +188,18 @@ def nearest(node, end, bounds, skip, leaf, kind, local_world, o, d, t_min, t_max
                 return hit, t_max
     ix, iy, iz = _inverse(d[0]), _inverse(d[1]), _inverse(d[2])
     ox, oy, oz = o[0] * ix, o[1] * iy, o[2] * iz
+    x_near, y_near, z_near = _entry(ix, 0), _entry(iy, 1), _entry(iz, 2)
+    x_far, y_far, z_far = _entry(-ix, 0), _entry(-iy, 1), _entry(-iz, 2)
+    node, end = INDEX(node), INDEX(end)
     while node < end:
-        x0, x1 = _slab(ox, ix, bounds[node, 0], bounds[node, 3])
-        y0, y1 = _slab(oy, iy, bounds[node, 1], bounds[node, 4])
-        z0, z1 = _slab(oz, iz, bounds[node, 2], bounds[node, 5])
+        x0, x1 = bounds[node, x_near] * ix - ox, bounds[node, x_far] * ix - ox
+        y0, y1 = bounds[node, y_near] * iy - oy, bounds[node, y_far] * iy - oy
+        z0, z1 = bounds[node, z_near] * iz - oz, bounds[node, z_far] * iz - oz
         if max(max(x0, t_min), max(y0, z0)) > min(min(x1, t_max), min(y1, z1)):
-            node = skip[node]
+            node = INDEX(skip[node])
             continue
         primitive = leaf[node]
-        node += 1
+        node += INDEX(1)
         if primitive >= 0 and primitive != guess:
             t = _hit(kind, local_world, primitive, o, d, t_min)
             if t < t_max:

@@ -16,6 +16,7 @@ from geloc3r_training.data.raycast import (
     CYLINDER,
     FAR,
     HALF,
+    INDEX,
     NEAR,
     OFF_SURFACE,
     ONE,
@@ -38,7 +39,6 @@ HORIZON = np.float32(0.65)  # where it stands in a backdrop, from its upper edge
 LEAST_COSINE = np.float32(0.1)  # bounds the blur of textures seen at grazing angles
 PER_TURN = np.float32(0.5 / math.pi)
 FOUR = np.float32(4)
-INDEX = np.uint64  # of arrays: spares numba the test for negative ones
 
 
 @compiled
@@ -191,6 +191,7 @@ def _light(buffers, scene, p, normal, back):
 
     Blinn's highlight to the power of 24; bit k of the last result says that light k is in shadow.
     """
+    scene = INDEX(scene)
     r, g, b = _mix(buffers.air, scene, 9, 6, HALF + HALF * normal[2])
     highlight, hidden = ZERO, 0
     lights = buffers.lights
@@ -221,6 +222,7 @@ def _shade(buffers, scene, o, d, hit, t, pixel_angle):
     """Colour and key of the surface of primitive ``hit`` that a camera ray meets at ``t``."""
     half_size, local_world = buffers.half_size, buffers.local_world
     o_local, d_local = to_local(local_world, hit, o, d)
+    hit = INDEX(hit)
     half = half_size[hit, 0], half_size[hit, 1], half_size[hit, 2]
     p_local = along(o_local, t, d_local)
     gradient, i, j, a, b = _surface(buffers.kind[hit], half, p_local)
