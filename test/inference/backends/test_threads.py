@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
 # SPDX-License-Identifier: Apache-2.0
-"""How networks share the cores of a CPU."""
+"""How many threads a network has for itself, and how many may call it."""
 
 import pytest
 import torch
@@ -24,9 +24,14 @@ def test_a_small_network_leaves_cores_to_the_robot(cores, at_once):
     assert sets_at_once("cpu", TINY) == at_once
 
 
-@pytest.mark.parametrize(
-    ("device", "config"), [("cuda:0", TINY), ("tensorrt:0", TINY), ("cpu", ModelConfig.large())]
-)
-def test_others_take_the_whole_device(device, config):
+def test_a_large_network_takes_the_whole_processor():
+    assert not computes_alone("cpu", ModelConfig.large())
+    assert sets_at_once("cpu", ModelConfig.large()) == 1
+
+
+@pytest.mark.parametrize("device", ["cuda:0", "tensorrt:0"])
+@pytest.mark.parametrize("config", [TINY, ModelConfig.large()])
+@pytest.mark.parametrize("cores", [1], indirect=True)
+def test_a_gpu_computes_while_the_next_set_is_unpacked(device, config, cores):
     assert not computes_alone(device, config)
-    assert sets_at_once(device, config) == 1
+    assert sets_at_once(device, config) == 2
