@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
@@ -73,11 +74,21 @@ class Logbook:
         self.bar.advance(self.task)
 
     def throughput(self) -> dict[str, float]:
-        """Pairs a second and share of the time spent waiting for data, since the last call."""
+        """Pairs a second and share of the time spent waiting for data, since the last call.
+
+        A terminal sees the bar; a file gets a line of it.
+        """
         seconds = max(time.monotonic() - self.start, 1e-9)
         numbers = {"pairs_per_s": self.pairs / seconds, "waiting_share": self.waited / seconds}
         self.bar.update(self.task, rate=f"{numbers['pairs_per_s']:.1f} pairs/s")
         self.start, self.pairs, self.waited = time.monotonic(), 0, 0.0
+        if not self.console.is_terminal:
+            task = self.bar.tasks[0]
+            left = timedelta(seconds=round(task.time_remaining or 0.0))
+            self.say(
+                f"{task.description}, step {task.completed:.0f} of {task.total:.0f}, "
+                f"{task.fields['rate']}, {left} left"
+            )
         return numbers
 
     def write(self, numbers: Mapping[str, float], step: int) -> None:
