@@ -7,7 +7,15 @@ from __future__ import annotations
 import ctypes
 import gc
 
-__all__ = ["give_back_memory"]
+from rclpy.node import Node
+
+__all__ = ["forget_destroyed", "give_back_memory"]
+
+
+def forget_destroyed(node: Node) -> None:
+    """Drop the dead references that rclpy keeps of all that a node ever destroyed."""
+    entities = node.default_callback_group.entities
+    entities.difference_update([reference for reference in entities if reference() is None])
 
 
 def give_back_memory() -> None:

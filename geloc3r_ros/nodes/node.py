@@ -24,7 +24,7 @@ from geloc3r_ros.nodes.diagnosis import NodeState, diagnose
 from geloc3r_ros.nodes.frames import Frames
 from geloc3r_ros.nodes.inputs import Inputs
 from geloc3r_ros.nodes.intake import ImageSet, Intake
-from geloc3r_ros.nodes.memory import give_back_memory
+from geloc3r_ros.nodes.memory import forget_destroyed, give_back_memory
 from geloc3r_ros.nodes.parameter_server import ParameterServer
 from geloc3r_ros.nodes.pipeline import Pipeline
 from geloc3r_ros.nodes.statistics import Statistics
@@ -136,6 +136,7 @@ class GeLoc3rNode(LifecycleNode):
         self, name: str, work: Callable[[], None], undo: Callable[[], None] | None = None
     ) -> TransitionCallbackReturn:
         """Run the work of a transition, undone if it fails; rclpy would swallow what it raises."""
+        forget_destroyed(self)
         try:
             work()
             return SUCCESS

@@ -79,7 +79,7 @@ def test_a_second_life_works_like_the_first_and_leaks_nothing(robot):
 
     def entities():
         node = robot.node
-        threads = [t for t in threading.enumerate() if t.name == "geloc3r-worker"]
+        threads = [t for t in threading.enumerate() if t.name.startswith("geloc3r-worker")]
         return (
             len(list(node.publishers)),
             len(list(node.subscriptions)),
@@ -87,7 +87,7 @@ def test_a_second_life_works_like_the_first_and_leaks_nothing(robot):
             len(threads),
         )
 
-    born = entities()
+    born, references = entities(), []
     for life in range(3):
         assert change(robot, CONFIGURE)
         assert change(robot, ACTIVATE)
@@ -97,6 +97,8 @@ def test_a_second_life_works_like_the_first_and_leaks_nothing(robot):
         assert change(robot, CLEANUP)
         gc.collect()
         assert entities() == born
+        references.append(len(robot.node.default_callback_group.entities))
+    assert references[1] == references[2]
 
 
 def test_nothing_is_published_while_inactive(robot):
