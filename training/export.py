@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -14,24 +15,36 @@ from geloc3r_training.checkpoint import Checkpoint
 __all__ = ["export"]
 
 PREFIX = "network."
+PATHS = ("network", "start"), ("network", "stem"), ("data", "textures")
 
 
-def export(checkpoint: Checkpoint, path: Path, dtype: torch.dtype = torch.float32) -> WeightsInfo:
+def export(
+    checkpoint: Checkpoint,
+    path: Path,
+    dtype: torch.dtype = torch.float32,
+    notes: Mapping[str, str] | None = None,
+) -> WeightsInfo:
     """Write the inference network of a checkpoint.
 
     Args:
         checkpoint: Of any stage.
         path: Where to; ends in ``.safetensors``.
         dtype: Precision of all but the pose head.
+        notes: What else its recipe is to say, such as the hardware.
 
     Returns:
-        What the file says about itself: the settings, the steps done and the last validation are
-        its recipe.
+        What the file says about itself: the settings, the steps done, the last validation and the
+        notes are its recipe. Of files and folders it keeps the names alone, which are the same on
+        all machines.
 
     Raises:
         WeightsError: if a weight is not finite, or the file cannot be written.
     """
     config = checkpoint.config
+    settings = config.as_dict()
+    for part, key in PATHS:
+        if settings[part][key]:
+            settings[part][key] = Path(settings[part][key]).name
     network = GeLoc3r(config.network.model_config())
     average = checkpoint.state["average"]
     network.load_state_dict(
@@ -43,10 +56,11 @@ def export(checkpoint: Checkpoint, path: Path, dtype: torch.dtype = torch.float3
         trained=True,
         licence=config.licence,
         recipe={
-            "settings": config.as_dict(),
+            "settings": settings,
             "stages_done": checkpoint.stage,
             "steps_of_stage": checkpoint.step,
             "validation": checkpoint.metrics,
+            **(notes or {}),
         },
     )
     save_weights(path, network, info, dtype)

@@ -142,19 +142,31 @@ def export(
     dtype: Annotated[
         Precision, typer.Option(help="Of all but the pose head.")
     ] = Precision.float32,
+    note: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=TEXT", help="What else its recipe is to say; repeatable."),
+    ] = None,
 ) -> None:
     """Write the network, averaged weights and no training-only part, for the node and `geloc3r`.
 
     Examples:
 
         geloc3r-train export runs/tiny/best.pt tiny.safetensors --dtype float16
+
+        geloc3r-train export runs/tiny/best.pt tiny.safetensors --note hardware="one H100, 2 h"
     """
     import torch
 
     from geloc3r_training.checkpoint import Checkpoint
     from geloc3r_training.export import export as write
 
-    info = write(Checkpoint.read(checkpoint), weights, getattr(torch, dtype.value))
+    notes = {}
+    for text in note or ():
+        key, separator, value = text.partition("=")
+        if not (key and separator):
+            raise GeLoc3rError(f"--note '{text}' is not KEY=TEXT")
+        notes[key] = value
+    info = write(Checkpoint.read(checkpoint), weights, getattr(torch, dtype.value), notes)
     out.print(f"{weights}: {info.variant}, {weights.stat().st_size / 1e6:.1f} MB, {info.licence}")
 
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command from nothing to weights that the estimator runs."""
 
+import dataclasses
 import os
 import signal
 import subprocess
@@ -106,6 +107,22 @@ def test_geloc3r_takes_the_weights(weights, tmp_path):
 def test_half_precision_export(folder, tmp_path):
     call(app, "export", folder / "last.pt", tmp_path / "half.safetensors", "--dtype", "float16")
     assert read_info(tmp_path / "half.safetensors").dtype == "float16"
+
+
+def test_the_recipe_names_what_it_is_told_and_no_folder_of_this_machine(folder, tmp_path):
+    checkpoint, path = Checkpoint.read(folder / "last.pt"), tmp_path / "noted.safetensors"
+    config = checkpoint.config
+    data = dataclasses.replace(config.data, textures=str(tmp_path / "textures"))
+    config = dataclasses.replace(config, data=data)
+    dataclasses.replace(checkpoint, config=config).write(tmp_path / "last.pt")
+    notes = ["--note", "hardware=two cores", "--note", "date=2026-11-23"]
+    call(app, "export", tmp_path / "last.pt", path, *notes)
+    recipe = read_info(path).recipe
+    assert (recipe["hardware"], recipe["date"]) == ("two cores", "2026-11-23")
+    assert recipe["settings"]["data"]["textures"] == "textures"
+    assert str(tmp_path) not in str(recipe)
+    with pytest.raises(GeLoc3rError, match="--note 'fast' is not KEY=TEXT"):
+        call(app, "export", tmp_path / "last.pt", path, "--note", "fast")
 
 
 def test_a_packed_checkpoint_goes_on_elsewhere(folder, tmp_path, smoke):
