@@ -93,12 +93,13 @@ def install_packages() -> None:
     wanted = digest([ROOT / "setup.py", requirements, constraints, HERE / "repair_wheels.py"])
     if done("packages.stamp", wanted):
         return
+    # Of the Python beneath, where this one is of the environment that goes.
+    beneath = Path(sys._base_executable).resolve()
     shutil.rmtree(VENV, ignore_errors=True)
     VENV.mkdir()
     (VENV / "COLCON_IGNORE").touch()
     options = ["--system-site-packages"] if SOURCED else []
-    # Of the Python beneath, where this one is of the environment that was just removed.
-    run("making .venv", sys._base_executable, "-m", "venv", *options, VENV)
+    run("making .venv", beneath, "-m", "venv", *options, VENV)
     python = VENV / "bin" / "python"
     run("updating pip", python, "-m", "pip", "install", "--upgrade", "pip", "setuptools<80")
     run(
