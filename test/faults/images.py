@@ -125,7 +125,7 @@ def _identical(rig: Rig) -> None:
 
 
 def _blurred(image: Any) -> Any:
-    return cv2.GaussianBlur(image, (0, 0), WIDTH / 8)
+    return cv2.GaussianBlur(image, (0, 0), WIDTH / 4)
 
 
 def _raw(change: Callable[[bytes], bytes]) -> Callable[[Rig], None]:
