@@ -83,6 +83,10 @@ class DataConfig:
     """Their side, a power of two, pixels."""
     workers: Annotated[int, Range(0)] = 2
     """Processes that make pairs; 0 makes them in the training process."""
+    pose_error: tuple[Annotated[float, Range(0)], Annotated[float, Range(0)]] = (0.0, 0.0)
+    """Standard deviations of errors to put on the poses trained on, as recordings have them: of
+    rotation about each axis, degrees, and of position along each, as a share of the median depth.
+    Held-out pairs keep their true poses."""
 
     def __post_init__(self) -> None:
         if not self.sizes:

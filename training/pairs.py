@@ -26,7 +26,7 @@ from geloc3r_training.data.renderer import Renderer
 from geloc3r_training.data.synthetic import Plan, SyntheticBatch, SyntheticConfig, SyntheticScenes
 from geloc3r_training.data.textures import load_atlas, procedural_atlas
 from geloc3r_training.gcr.pairs import median_depth
-from geloc3r_training.gcr.se3 import inverse
+from geloc3r_training.gcr.se3 import inverse, retract
 
 __all__ = ["PairBatch", "Pairs", "Share", "ignore_interrupts"]
 
@@ -126,6 +126,7 @@ class Pairs:
         self, config: DataConfig, seed: int, device: torch.device, held_out: bool = False
     ) -> None:
         self.config, self.seed, self.device = config, seed, device
+        self.pose_error = (0.0, 0.0) if held_out else config.pose_error
         count, size = config.texture_count, config.texture_size
         atlas = (
             load_atlas(Path(config.textures), count, size, held_out)
@@ -220,7 +221,10 @@ class Pairs:
         pair = couples[chosen].flatten(0, 1)  # (B, 2) views
         scene = torch.arange(len(indices), device=device).repeat_interleave(count)[:, None]
         images = scenes.images[scene, pair].movedim(-1, 2)
-        T_world_camera = scenes.T_world_camera[scene, pair]
+        T_world_camera = scenes.T_world_camera
+        if any(self.pose_error):
+            T_world_camera = T_world_camera @ self._pose_errors(scenes, indices)
+        T_world_camera = T_world_camera[scene, pair]
         return PairBatch(
             images=images,
             depth=scenes.depth[scene, pair],
@@ -231,6 +235,16 @@ class Pairs:
             ids=tuple(index * count + i for index in indices for i in range(count)),
             view_ids=scene * self.config.views + pair,
         )
+
+    def _pose_errors(self, scenes: SyntheticBatch, indices: range) -> Tensor:
+        """What to move cameras by, in their own axes, (S, V, 4, 4)."""
+        rotation, position = self.pose_error
+        shape = (self.config.views, 6)
+        lot = np.stack([np.random.default_rng([index, 1]).normal(size=shape) for index in indices])
+        move, turn = torch.from_numpy(lot).to(scenes.T_world_camera).split(3, -1)
+        depth = median_depth(scenes.depth.flatten(0, 1)).view(-1, self.config.views, 1)
+        twist = torch.cat((move * position * depth, turn.deg2rad() * rotation), -1)
+        return retract(torch.eye(4).to(twist), twist)
 
 
 def ignore_interrupts(worker: int) -> None:

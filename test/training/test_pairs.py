@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from geloc3r_training.data.covisibility import covisibility
-from geloc3r_training.gcr.se3 import inverse
+from geloc3r_training.gcr.pairs import median_depth
+from geloc3r_training.gcr.se3 import inverse, rotation_angle
 from geloc3r_training.pairs import Pairs, Share
 
 CPU = torch.device("cpu")
@@ -74,6 +75,31 @@ def test_pairs_are_covisible_and_their_poses_true(pairs, config):
     low, high = (view.aminmax() for view in batch.views())
     assert min(low.min, high.min) >= -1
     assert max(low.max, high.max) <= 1
+
+
+def test_poses_of_recordings_are_off_by_so_much(toy, pairs, config):
+    same = "data.views=3", "data.pairs_per_scene=2", "data.sizes=[[48, 64], [64, 48]]"
+    training = toy(*same, "data.pose_error=[2.0, 0.01]", "stages.0.batch_size=400")
+    recorded = Pairs(training.data, config.seed, CPU)
+    batch = next(recorded.of_stage(0, training.stages[0], 0, Share()))
+    true = next(pairs.of_stage(0, training.stages[0], 0, Share()))
+    assert torch.equal(batch.images, true.images)
+    off = inverse(true.T_world_camera) @ batch.T_world_camera
+    turns = rotation_angle(off[..., :3, :3]).rad2deg()
+    assert turns.square().mean().sqrt() == pytest.approx(2.0 * 3**0.5, rel=0.1)
+    shift = off[:, 0, :3, 3] / median_depth(true.depth[:, 0]).double()[:, None]
+    assert shift.std(0).tolist() == pytest.approx([0.01] * 3, rel=0.2)
+    T_2_1 = inverse(batch.T_world_camera[:, 1]) @ batch.T_world_camera[:, 0]
+    assert torch.allclose(batch.T_2_1.double(), T_2_1, atol=1e-6)
+
+
+def test_held_out_pairs_keep_their_true_poses(toy, pairs):
+    recorded = toy("data.pose_error=[2.0, 0.01]").data
+    given, true = (
+        next(Pairs(data, 0, CPU, held_out=True).fixed(4, 4, Share()))
+        for data in (recorded, toy().data)
+    )
+    assert equal(given, true)
 
 
 def test_held_out_pairs_are_fixed_and_shared(config):
