@@ -9,7 +9,7 @@ import gc
 
 from rclpy.node import Node
 
-__all__ = ["forget_destroyed", "give_back_memory"]
+__all__ = ["forget_destroyed", "give_back_garbage", "give_back_memory"]
 
 
 def forget_destroyed(node: Node) -> None:
@@ -18,9 +18,14 @@ def forget_destroyed(node: Node) -> None:
     entities.difference_update([reference for reference in entities if reference() is None])
 
 
-def give_back_memory() -> None:
-    """Collect garbage, and give freed memory back, which glibc keeps for later otherwise."""
+def give_back_garbage() -> None:
+    """Collect garbage, and give freed memory back."""
     gc.collect()
+    give_back_memory()
+
+
+def give_back_memory() -> None:
+    """Give freed memory back to the system, which glibc keeps for later otherwise."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

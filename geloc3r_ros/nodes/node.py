@@ -24,7 +24,7 @@ from geloc3r_ros.nodes.diagnosis import NodeState, diagnose
 from geloc3r_ros.nodes.frames import Frames
 from geloc3r_ros.nodes.inputs import Inputs
 from geloc3r_ros.nodes.intake import ImageSet, Intake
-from geloc3r_ros.nodes.memory import forget_destroyed, give_back_memory
+from geloc3r_ros.nodes.memory import forget_destroyed, give_back_garbage, give_back_memory
 from geloc3r_ros.nodes.parameter_server import ParameterServer
 from geloc3r_ros.nodes.pipeline import Pipeline
 from geloc3r_ros.nodes.statistics import Statistics
@@ -33,6 +33,8 @@ from geloc3r_ros.nodes.worker import NewestWorkers
 __all__ = ["GeLoc3rNode"]
 
 LOG_SECONDS = 5.0
+MEMORY_SECONDS = 10.0
+"""So often freed memory is given back; a pair then takes a tenth longer once."""
 BACKWARD = JumpThreshold(
     min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
 )
@@ -83,12 +85,12 @@ class GeLoc3rNode(LifecycleNode):
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._status = self.create_publisher(DiagnosticStatus, "~/status", latched)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        # A simulated clock may stand still; the diagnostics must not.
+        # A simulated clock may stand still; these must not.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = self.create_timer(
-            self._parameter_server.settings.diagnostics_period,
-            self._diagnose,
-            clock=Clock(clock_type=ClockType.STEADY_TIME),
+            self._parameter_server.settings.diagnostics_period, self._diagnose, clock=steady
         )
+        self.create_timer(MEMORY_SECONDS, give_back_memory, clock=steady)
 
     @property
     def autostart(self) -> bool:
@@ -228,7 +230,7 @@ class GeLoc3rNode(LifecycleNode):
         self._frames = None
         if self._estimator is not None:
             self._estimator = None
-            give_back_memory()
+            give_back_garbage()
 
     def _matched(self, images: ImageSet) -> None:
         self._statistics.count("matched")
