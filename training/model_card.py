@@ -82,17 +82,16 @@ def read_run(list_file: Path, results: Path) -> Run:
 
 
 def overall_table(run: Run) -> str:
-    """A row of a table for each method: AUC, medians, failures and time."""
+    """A row of a table for each method: AUC, medians and failures."""
     rows = []
     for name, predictions in run.methods.items():
         e = errors(predictions)
         m = summarise(e.rotation, e.direction, e.moved)
         cells = [f"{100 * m.auc[t]:.1f}" for t in sorted(m.auc)]
         cells += [f"{np.degrees(m.rotation_median):.2f}", f"{np.degrees(m.direction_median):.1f}"]
-        milliseconds = 1000 * float(np.nanmedian(predictions.seconds))
-        rows.append([name, *cells, str(m.failures), f"{milliseconds:.0f}", str(m.pairs)])
+        rows.append([name, *cells, str(m.failures), str(m.pairs)])
     head = ["method", "AUC@5", "AUC@10", "AUC@20", "rotation (°)", "direction (°)"]
-    return _table([*head, "failures", "ms", "pairs"], rows)
+    return _table([*head, "failures", "pairs"], rows)
 
 
 def breakdown_tables(run: Run) -> str:
@@ -144,11 +143,11 @@ def calibration_table(calibration: Mapping[str, Any]) -> str:
 
 
 def failures(run: Run, picture: Path) -> str:
-    """Draw the worst pairs of the first method, one a place, into a picture, and list them."""
+    """Draw the worst poses of the first method, one a place, into a picture, and list them."""
     by_name = {pair.name: pair for pair in run.pairs.pairs}
     predictions = next(iter(run.methods.values()))
     e = errors(predictions)
-    order = np.argsort(-np.where(e.moved, e.pose, -1), kind="stable")
+    order = np.argsort(-np.where(e.moved & np.isfinite(e.pose), e.pose, -1), kind="stable")
     worst: dict[str, int] = {}  # by place
     for i in order:
         worst.setdefault(predictions.names[e.index[i]].split("/")[0], int(i))
