@@ -56,8 +56,9 @@ def _ten_times(rig: Rig) -> None:
     for _ in range(6):
         stamp = rig.send_pair()
         for k in range(1, 10):
-            message = image_message(PAIR[0], "left", stamp + k * PERIOD // 10)
-            rig.publish("/left/image", message)
+            between = stamp + k * PERIOD // 10
+            rig.ledger.expect(between, PAIR)  # goes with a right image that overtakes its own
+            rig.publish("/left/image", image_message(PAIR[0], "left", between))
             time.sleep(0.01)
         wait_until(lambda: stamp in rig.ledger.answered, 1.0)  # noqa: B023
 
