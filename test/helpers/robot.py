@@ -7,6 +7,7 @@ from __future__ import annotations
 import gc
 import threading
 import time
+from importlib import resources
 
 import cv2
 import numpy as np
@@ -20,6 +21,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 
+from geloc3r_ros.inference import read_image
 from geloc3r_ros.msg import RelativePose
 from geloc3r_ros.nodes.node import GeLoc3rNode
 
@@ -44,6 +46,13 @@ def picture(seed, height=120, width=160):
     """A smooth random RGB image."""
     coarse = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), np.uint8)
     return cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
+
+
+def stereo_pair():
+    """Left and right view of a real scene, 160x120, RGB: a pose with a direction."""
+    folder = resources.files("geloc3r_ros") / "demo" / "stereo"
+    views = (read_image(folder / f"{side}01.jpg") for side in ("left", "right"))
+    return [cv2.resize(view, (160, 120), interpolation=cv2.INTER_AREA) for view in views]
 
 
 class Tester:

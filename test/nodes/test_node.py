@@ -10,6 +10,7 @@ from helpers.robot import (
     compressed_message,
     image_message,
     picture,
+    stereo_pair,
     wait_until,
 )
 from rcl_interfaces.msg import Log
@@ -21,7 +22,7 @@ from geloc3r_ros import geometry as g
 from geloc3r_ros.model import GeLoc3r, ModelConfig, WeightsInfo, save_weights
 from geloc3r_ros.nodes.poses import transform_from_message, transform_message
 
-PAIR = [picture(1), picture(2)]
+PAIR = stereo_pair()
 PERIOD = 10**8
 
 
