@@ -79,15 +79,16 @@ def test_the_estimate_is_in_the_middle_of_what_the_heads_say(estimator):
     other = inverse(T_2_1)
     t_other = other[:3, 3] / np.linalg.norm(other[:3, 3])
     middle = make_transform(nearest_rotation(R_1_2 + other[:3, :3]), t_1_2 + t_other)
-    assert np.allclose(pose_errors(found.T_1_2, middle), 0, atol=1e-4)
+    assert min(pose_errors(T_1_2, other)) > 0.1
+    assert np.allclose(pose_errors(found.T_1_2, middle), 0, atol=1e-3)
     assert np.linalg.norm(found.T_1_2[:3, 3]) == pytest.approx(1)
     assert is_transform(found.T_1_2)
     assert found.cycle_rotation_error == pytest.approx(
-        rotation_angle(T_1_2[:3, :3] @ T_2_1[:3, :3]), abs=1e-4
+        rotation_angle(T_1_2[:3, :3] @ T_2_1[:3, :3]), abs=1e-3
     )
     # Seen from the other side, the rotation is the inverse.
     back = estimator.estimate(*rgbs[::-1]).T_1_2
-    assert rotation_angle(back[:3, :3] @ found.T_1_2[:3, :3]) == pytest.approx(0, abs=1e-4)
+    assert rotation_angle(back[:3, :3] @ found.T_1_2[:3, :3]) == pytest.approx(0, abs=1e-3)
 
 
 def test_a_set_is_its_pairs(estimator):
