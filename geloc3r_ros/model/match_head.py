@@ -148,8 +148,7 @@ class Round(nn.Module):
         spread = weights @ sine.square() + 1e-6
         size = spread.mean(1, keepdim=True).sqrt()
         # How the distance from the epipolar plane changes with the rotation.
-        turn = (rays2 * along).sum(-1, keepdim=True) * rays1
-        turn = turn - (rays1 * rays2).sum(-1, keepdim=True) * along
+        turn = torch.linalg.cross(rays2, torch.linalg.cross(rays1, along))
         products = (rays2[..., :, None] * rays1[..., None, :]).flatten(2)
         vector = (torch.ones_like(off), off, plane, products, turn, normal / size)
         moments = _moments(weights, torch.cat(vector, -1))

@@ -119,7 +119,7 @@ class Matcher(nn.Module):
     @torch.no_grad()  # which matches and how sure is looked at, not taught
     def choose(self, scores: Tensor) -> tuple[Chosen, Chosen]:
         """Choose the most mutual matches of the cells of either view by scores (B, N, M)."""
-        mutual = scores.log_softmax(1) + scores.log_softmax(2)
+        mutual = scores.log_softmax(1).add_(scores.log_softmax(2))
         return _most_mutual(mutual), _most_mutual(mutual.mT)
 
     def matches(
@@ -195,7 +195,7 @@ class Matcher(nn.Module):
         query = nn.functional.normalize(_take(fine1, own).float(), dim=-1)
         around = nn.functional.normalize(_take(fine2, index.flatten(1)).float(), dim=-1)
         around = around.unflatten(1, index.shape[1:])
-        logits = (around @ query[..., None])[..., 0] * self.sharpness[1].float().exp()
+        logits = (around * query[..., None, :]).sum(-1) * self.sharpness[1].float().exp()
         places = torch.stack((column, row), -1) * FINE_CELL + FINE_CELL - 1
         return logits.masked_fill(~inside, OUTSIDE), places.to(logits.dtype)
 
@@ -223,4 +223,5 @@ def _most_mutual(mutual: Tensor) -> Chosen:
 
 def _take(x: Tensor, index: Tensor) -> Tensor:
     """Rows (B, K, C) of x (B, N, C) by index (B, K)."""
-    return x.gather(1, index[..., None].expand(-1, -1, x.shape[-1]))
+    first = torch.arange(x.shape[0], device=x.device)[:, None] * x.shape[1]
+    return nn.functional.embedding(index + first, x.flatten(0, 1))  # far faster than gather
