@@ -62,7 +62,9 @@ def assert_same_pose(a, b, tolerance=2e-3):
 
 def test_the_estimate_is_in_the_middle_of_what_the_heads_say(estimator):
     network, _ = load_weights("tiny")
-    rgbs = scene(1), scene(2, (480, 640))
+    # Photographs of one place: on unrelated images rounding alone turns a pose visibly.
+    left, right = (read_image(STEREO / f"{side}01.jpg") for side in ("left", "right"))
+    rgbs = left, right[:, 100:460]
     images = [
         torch.from_numpy(frame(rgb.shape[1], rgb.shape[0], network.config).pixels(rgb))
         .permute(2, 0, 1)[None]
@@ -79,16 +81,16 @@ def test_the_estimate_is_in_the_middle_of_what_the_heads_say(estimator):
     other = inverse(T_2_1)
     t_other = other[:3, 3] / np.linalg.norm(other[:3, 3])
     middle = make_transform(nearest_rotation(R_1_2 + other[:3, :3]), t_1_2 + t_other)
-    assert min(pose_errors(T_1_2, other)) > 0.1
-    assert np.allclose(pose_errors(found.T_1_2, middle), 0, atol=1e-3)
+    assert min(pose_errors(T_1_2, other)) > 0.05
+    assert np.allclose(pose_errors(found.T_1_2, middle), 0, atol=1e-4)
     assert np.linalg.norm(found.T_1_2[:3, 3]) == pytest.approx(1)
     assert is_transform(found.T_1_2)
     assert found.cycle_rotation_error == pytest.approx(
-        rotation_angle(T_1_2[:3, :3] @ T_2_1[:3, :3]), abs=1e-3
+        rotation_angle(T_1_2[:3, :3] @ T_2_1[:3, :3]), abs=1e-4
     )
     # Seen from the other side, the rotation is the inverse.
     back = estimator.estimate(*rgbs[::-1]).T_1_2
-    assert rotation_angle(back[:3, :3] @ found.T_1_2[:3, :3]) == pytest.approx(0, abs=1e-3)
+    assert rotation_angle(back[:3, :3] @ found.T_1_2[:3, :3]) == pytest.approx(0, abs=1e-4)
 
 
 def test_a_set_is_its_pairs(estimator):

@@ -50,9 +50,9 @@ def test_csv_has_the_estimates(folder, tmp_path):
         quat_xyzw = [float(row[f"q{axis}"]) for axis in "xyzw"]
         t = [float(row[f"t{axis}"]) for axis in "xyz"]
         found = make_transform(rotation_from_quat_xyzw(quat_xyzw), t)
-        assert np.allclose(found, expected.T_1_2, atol=1e-3)
+        assert np.allclose(found, expected.T_1_2, atol=1e-4)
         assert float(row["cycle_rotation_error"]) == pytest.approx(
-            expected.cycle_rotation_error, abs=1e-3
+            expected.cycle_rotation_error, abs=1e-4
         )
         assert row["trained"] == str(int(expected.trained))
 
