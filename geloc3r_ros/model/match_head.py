@@ -147,8 +147,7 @@ class Round(nn.Module):
         weights = self.weigh(x).softmax(1).mT  # (B, h, K)
         spread = weights @ sine.square() + 1e-6
         size = spread.mean(1, keepdim=True).sqrt()
-        # How the distance from the epipolar plane changes with the rotation.
-        turn = torch.linalg.cross(rays2, torch.linalg.cross(rays1, along))
+        turn = _slope(rays1, rays2, along)
         products = (rays2[..., :, None] * rays1[..., None, :]).flatten(2)
         vector = (torch.ones_like(off), off, plane, products, turn, normal / size)
         moments = _moments(weights, torch.cat(vector, -1))
@@ -235,6 +234,11 @@ def _upper(moments: Tensor, part: range) -> Tensor:
     """Upper triangle, by rows, of the second moments (..., n, n) of a part of the vector."""
     row, column = part.start + torch.triu_indices(len(part), len(part), device=moments.device)
     return moments[..., row, column]
+
+
+def _slope(rays1: Tensor, rays2: Tensor, direction: Tensor) -> Tensor:
+    """How (rays1 x rays2) . direction changes as R_2_1 is turned further, all (..., 3)."""
+    return torch.linalg.cross(rays2, torch.linalg.cross(rays1, direction))
 
 
 def _along(across: Tensor) -> Tensor:

@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from geloc3r_ros.geometry import rotation_about
-from geloc3r_ros.model.match_head import MatchPoseHead, _along, rays, rotation_of_vector
+from geloc3r_ros.model.match_head import (
+    MatchPoseHead,
+    _along,
+    _slope,
+    rays,
+    rotation_of_vector,
+)
 from geloc3r_ros.model.support import support
 
 
@@ -77,6 +83,19 @@ def test_epipolar_planes_tell_the_direction():
     normals = torch.nn.functional.normalize(normals, dim=-1)
     across = (normals[:, :, None] * normals[:, None]).mean(0)
     torch.testing.assert_close(_along(across), t[:, None] * t, atol=1e-4, rtol=0)
+
+
+def test_the_slope_is_what_a_small_turn_changes():
+    generator = torch.Generator().manual_seed(3)
+    rays1, rays2, direction = torch.randn(3, 5, 3, generator=generator, dtype=torch.float64)
+
+    def off(turn):
+        turned = rays2 @ rotation_of_vector(turn[None])[0]
+        return (torch.linalg.cross(rays1, turned) * direction).sum(-1)
+
+    steps = 1e-4 * torch.eye(3, dtype=torch.float64)
+    expected = torch.stack([(off(step) - off(-step)) / 2e-4 for step in steps], -1)
+    torch.testing.assert_close(_slope(rays1, rays2, direction), expected, atol=1e-6, rtol=0)
 
 
 def test_the_head_stays_in_float32(head):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from geloc3r_ros.errors import ConfigError
-from geloc3r_ros.evaluation.predictions import Prediction, PredictionFile
+from geloc3r_ros.evaluation.predictions import Prediction, PredictionFile, read_predictions
 from geloc3r_ros.geometry import make_transform, rotation_about
 from geloc3r_training import model_card
 
@@ -66,6 +66,17 @@ def test_failures_are_drawn_one_a_place(run, tmp_path):
     assert text.startswith("![Pairs that fail](images/worst.jpg)")
     assert len(text.splitlines()) == 2 + 2 + model_card.SHOWN
     assert cv2.imread(str(tmp_path / "images" / "worst.jpg")).shape[0] == 3 * 200
+
+
+def test_a_refusal_is_no_pose_that_failed(run, tmp_path):
+    with PredictionFile(tmp_path / "half", {"method": "half"}) as file:
+        for place in range(PAIRS):
+            T = OFF if place % 2 else None
+            name = f"{place}/0-1"
+            file.add(Prediction(name=name, T_a_b=T, T_a_b_true=TRUE, overlap=0.55, seconds=0.02))
+    refusing = run._replace(methods={"half": read_predictions(tmp_path / "half")})
+    rows = model_card.failures(refusing, tmp_path / "worst.jpg").splitlines()[-model_card.SHOWN :]
+    assert [row.split(" | ")[1] for row in rows] == ["2.0"] * model_card.SHOWN
 
 
 def test_licences_are_counted(tmp_path):
