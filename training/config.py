@@ -188,7 +188,8 @@ class TrainingConfig:
     seed: Annotated[int, Range(0, 255)] = 0
     """Decides initial values and pairs."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Of the transformer; auto is bf16 on a GPU. Geometry and pose head are float32 and up."""
+    """Of the transformer; auto is bf16 where the device multiplies in it (recent GPUs, CPUs with
+    AMX or AVX512-BF16). Geometry and pose head are float32 and up."""
     clip_norm: Annotated[float, Positive] = 1.0
     """Largest norm of a gradient; longer ones are cut to it."""
     average: Annotated[float, Share] = 0.999

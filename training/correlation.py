@@ -15,10 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from geloc3r_ros.model.matching import CELL, FINE_CELL, OUTSIDE, Matcher, reference_pixels
+from geloc3r_ros.model.matching import CELL, OUTSIDE, Matcher, reference_pixels
 from geloc3r_training.matching import TokenMatches
 
 __all__ = ["Drawn", "coarse_loss", "draw", "draw_lots", "fine_loss"]
+
+
+ASTRAY = 1.5
+"""Cells that a match is looked for beside its true place, at most, either way."""
 
 
 class Drawn(NamedTuple):
@@ -91,18 +95,20 @@ def coarse_loss(
 
 def fine_loss(
     matcher: Matcher,
+    cell: int,
     here: Tensor,
     there: Tensor,
     drawn: Drawn,
     grid_here: tuple[int, int],
     grid_there: tuple[int, int],
 ) -> tuple[Tensor, Tensor]:
-    """Teach the place of a match within a cell that is right, or beside the right one.
+    """Teach the place of a match that is looked for at most a cell and a half beside it.
 
     Args:
         matcher: Compares.
-        here: Fine descriptors of this side, (B, 4 N, D').
-        there: Fine descriptors of the other, (B, 4 M, D').
+        cell: Pixels between the descriptors, as in :meth:`Matcher.compare`.
+        here: Descriptors of this side, (B, N', D').
+        there: Descriptors of the other, (B, M', D').
         drawn: Cells of this side.
         grid_here: Rows and columns of this side's tokens.
         grid_there: Rows and columns of the other side's tokens.
@@ -110,21 +116,17 @@ def fine_loss(
     Returns:
         The loss, and the distance of the mean place to the match, pixels (B, S).
     """
-    limit = drawn.place.new_tensor([2 * grid_there[1] - 1, 2 * grid_there[0] - 1])
-    near = (drawn.place + drawn.lot - 0.5).round()
-    near = near.clamp(min=0).minimum(limit).long()
-    cells = near[..., 1] * 2 * grid_there[1] + near[..., 0]
-    scores, places = matcher.fine_scores(here, there, drawn.cells, cells, grid_here, grid_there)
     truth = drawn.place * CELL + CELL - 1
-    share = (1 - (places - truth[..., None, :]).abs() / FINE_CELL).clamp(min=0).prod(-1)
+    near = truth + (drawn.lot - 0.5) * 2 * ASTRAY * cell
+    own = reference_pixels(drawn.cells, grid_here[1])
+    scores, places = matcher.compare(cell, here, there, own, near, grid_here, grid_there)
+    share = (1 - (places - truth[..., None, :]).abs() / cell).clamp(min=0).prod(-1)
     share = share * (scores > OUTSIDE / 2)
     logarithm = scores.log_softmax(-1)
     loss = -(share * logarithm).sum(-1)
     mean = (logarithm.exp()[..., None] * places).sum(-2)
     distance = torch.linalg.vector_norm(mean - truth, dim=-1)
-    near_enough = (truth - reference_pixels(cells, grid_there[1])).abs().amax(-1) < CELL
-    kept = drawn._replace(counts=drawn.counts & near_enough)
-    return _mean(loss + distance.clamp(max=CELL) / FINE_CELL, kept), distance.detach()
+    return _mean(loss + distance.clamp(max=2 * cell) / cell, drawn), distance.detach()
 
 
 def _mean(loss: Tensor, drawn: Drawn) -> Tensor:

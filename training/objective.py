@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from geloc3r_ros.errors import ConfigError
 from geloc3r_ros.model import EncodedView, GeLoc3r
-from geloc3r_ros.model.matching import CELL, Matcher
+from geloc3r_ros.model.matching import CELL, FINE_CELL, FINEST_CELL, Matcher
 from geloc3r_ros.model.network import Evidence
 from geloc3r_ros.model.pose_head import pose_from_raw
 from geloc3r_training.config import StageConfig
@@ -229,13 +229,12 @@ class Objective(nn.Module):
         truth = token_matches(batch, CELL, CELL - 1)
         lots = draw_lots(truth, batch.ids, step, self.seed)
         views = seen.views
+        stem = [view.described for view in views if view.described]
         with self._autocast(batch):
             described = [
-                matcher.describe(view.described.coarse, tokens, view.grid)
-                for view, tokens in zip(views, seen.tokens)
-                if view.described
+                matcher.describe(part.coarse, tokens, view.grid)
+                for part, view, tokens in zip(stem, views, seen.tokens)
             ]
-        fine = [view.described.fine for view in views if view.described]
         coarse_losses, fine_losses, tallies = [], [], []
         for here, there, side in ((0, 1, slice(len(batch))), (1, 0, slice(len(batch), None))):
             drawn = draw(truth, side, COARSE_DRAWN, lots[here])
@@ -245,16 +244,15 @@ class Objective(nn.Module):
             coarse_losses.append(loss)
             few = drawn._replace(**{k: v[:, ::FINE_SHARE] for k, v in drawn._asdict().items()})
             grids = views[here].grid, views[there].grid
-            loss, fine_distance = fine_loss(matcher, fine[here], fine[there], few, *grids)
-            fine_losses.append(loss)
-            tallies.append(
-                {
-                    "match/right_cell": tally((distance < CELL).float(), drawn.counts),
-                    "match/fine_px": tally(fine_distance, few.counts & (fine_distance < CELL)),
-                }
-            )
+            found = {"match/right_cell": tally((distance < CELL).float(), drawn.counts)}
+            for cell, name in ((FINE_CELL, "fine"), (FINEST_CELL, "finest")):
+                maps = (getattr(stem[side], name) for side in (here, there))
+                loss, distance = fine_loss(matcher, cell, *maps, few, *grids)
+                fine_losses.append(loss)
+                found[f"match/{name}_px"] = tally(distance, few.counts & (distance < CELL))
+            tallies.append(found)
         terms = {"coarse": torch.stack(coarse_losses).mean()}
-        terms["fine"] = torch.stack(fine_losses).mean()
+        terms["fine"] = 2 * torch.stack(fine_losses).mean()  # of either fineness
         return terms, add_tallies(*tallies)
 
     def _further(

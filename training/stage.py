@@ -17,6 +17,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from geloc3r_ros.model import GeLoc3r
 from geloc3r_ros.model.match_head import MatchPoseHead
+from geloc3r_ros.model.precision import computes_bf16
 from geloc3r_training.config import StageConfig, TrainingConfig
 from geloc3r_training.gcr import ConsistencyStep, Teacher, load_mast3r
 from geloc3r_training.gcr.diagnostics import gradient_norms
@@ -76,7 +77,7 @@ class Stage:
             self.config,
             network,
             self._teacher(network, teacher or parts),
-            accelerator.device.type == "cuda"
+            computes_bf16(accelerator.device)
             if config.precision == "auto"
             else config.precision == "bf16",
             config.seed,

@@ -25,13 +25,15 @@ STAGES = (
     (6, 3, 2, 80, 3),
     (6, 5, 1, 112, 3),
 )
-FEATURES = {4: 24, 8: 40, 16: 112}
+FEATURES = {2: 16, 4: 24, 8: 40, 16: 112}
 """Channels by stride."""
 
 
 class Features(NamedTuple):
     """Maps of a batch of images of height H and width W."""
 
+    half: Tensor
+    """(B, 16, H/2, W/2)."""
     quarter: Tensor
     """(B, 24, H/4, W/4)."""
     eighth: Tensor
@@ -105,4 +107,4 @@ class EfficientNetLite0(nn.Module):
         for stage in self.stages:
             x = stage(x)
             maps.append(x)
-        return Features(maps[1], maps[2], maps[4])
+        return Features(maps[0], maps[1], maps[2], maps[4])

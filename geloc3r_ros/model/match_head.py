@@ -30,6 +30,11 @@ ONE, OFF, PLANE, PRODUCTS, SLOPE = 0, 1, range(2, 5), range(5, 14), range(14, 20
 MOMENTS = 3 + 9 + 6 + 45 + 21 + 6
 """How many moments are read: means, second moments by parts, pull."""
 
+CLOSE = 4e-3
+"""Radians from its epipolar plane at which a match is half-way from right to wrong; a pixel."""
+LONGEST = (0.3, 0.7)
+"""Beyond it a correction by least squares is shortened: of rotation, of direction, radians."""
+
 
 def rays(pixels: Tensor, focal: Tensor, size: tuple[int, int]) -> Tensor:
     """Unit rays (B, K, 3) through pixels (B, K, 2) of views with centred principal points.
@@ -77,13 +82,15 @@ class Round(nn.Module):
 
     def __init__(self, dim: int) -> None:
         super().__init__()
-        self.match = nn.Linear(3 + 3 + 3 + 3 + 1 + 1 + 2, dim)
+        self.match = nn.Linear(3 + 3 + 3 + 3 + 1 + 1 + 2 + 2, dim)
         self.blocks = nn.ModuleList([PointBlock(dim), PointBlock(dim)])
         self.norm = nn.LayerNorm(dim)
         self.weigh = nn.Linear(dim, self.HEADS)
+        self.trust = nn.Linear(dim, self.HEADS)
+        self.damping = nn.Parameter(torch.full((self.HEADS, 2), 1e-4).log())
         self.pool = nn.Linear(dim, dim)
         moments = self.HEADS * (MOMENTS + 6 + 3)
-        self.read = nn.Linear(dim + moments + 3 + self.MEMORY, self.WIDTH)
+        self.read = nn.Linear(dim + moments + 3 + self.MEMORY + 6 * self.HEADS, self.WIDTH)
         self.layers = nn.ModuleList(
             nn.Sequential(
                 nn.LayerNorm(self.WIDTH),
@@ -93,7 +100,7 @@ class Round(nn.Module):
             )
             for _ in range(3)
         )
-        self.say = nn.Linear(self.WIDTH, self.MEMORY + 12)
+        self.say = nn.Linear(self.WIDTH, 12 + self.MEMORY + self.HEADS + 1)
 
     def forward(
         self,
@@ -117,13 +124,15 @@ class Round(nn.Module):
         Returns:
             Corrections of the rotation vector and of the direction (B, 6), and memory (B, M).
         """
-        pooled, scale = self._look(rays1, rays2, direction, features, context)
-        x = self.read(torch.cat((pooled, direction, memory), -1))
+        pooled, scale, steps = self._look(rays1, rays2, direction, features, context)
+        x = self.read(torch.cat((pooled, direction, memory, 5 * steps.flatten(1)), -1))
         for layer in self.layers:
             x = x + layer(x)
-        coarse, fine, news = self.say(nn.functional.gelu(x)).split((6, 6, self.MEMORY), -1)
+        parts = self.say(nn.functional.gelu(x)).split((6, 6, self.MEMORY, self.HEADS + 1), -1)
+        coarse, fine, news, taken = parts
         memory = nn.functional.layer_norm(memory + news, (self.MEMORY,))
-        return coarse + scale * fine, memory
+        by_squares = (taken.softmax(-1)[:, 1:, None] * steps).sum(1)
+        return coarse + scale * fine + by_squares, memory
 
     def _look(
         self,
@@ -132,14 +141,23 @@ class Round(nn.Module):
         direction: Tensor,
         features: Tensor,
         context: Tensor | float,
-    ) -> tuple[Tensor, Tensor]:
-        """Pool what is left between rays (B, K, 3) of one frame: numbers (B, P), scale (B, 1)."""
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Pool what is left between rays (B, K, 3) of one frame.
+
+        Returns:
+            Numbers (B, P), scale (B, 1), corrections by least squares (B, h, 6).
+        """
         normal = torch.linalg.cross(rays1, rays2)
         sine = torch.linalg.vector_norm(normal, dim=-1, keepdim=True)
         plane = normal / (sine + NEAR)
         along = direction[:, None]
         off = (normal * along).sum(-1, keepdim=True)  # of the epipolar plane
-        seen = (rays1, rays2 - rays1, 5 * normal, plane, 20 * off, (sine + 1e-3).log(), features)
+        room = _across(along, rays1) + _across(along, rays2) + 1e-4
+        miss = off / room.sqrt()
+        distance = miss.abs()
+        doubt = (distance + 1e-3).log(), distance / (distance + CLOSE)
+        sight = (rays1, rays2 - rays1, 5 * normal, plane, 20 * off, (sine + 1e-3).log())
+        seen = (*sight, features, *doubt)
         x = self.match(torch.cat(seen, -1)) + context
         for block in self.blocks:
             x = block(x)
@@ -167,7 +185,28 @@ class Round(nn.Module):
             0.2 * (torch.linalg.vector_norm(pull, dim=-1, keepdim=True) + 1e-6).log(),
         )
         scale = 20 * error.mean(1).sqrt()
-        return torch.cat((self.pool(x).mean(1), torch.cat(pooled, -1).flatten(1)), -1), scale
+        rows = torch.cat((turn, normal / size, off), -1) / room.sqrt()
+        steps = self._least_squares(self.trust(x).softmax(1).mT, rows, direction)
+        steps = torch.cat((steps[..., :3], steps[..., 3:] / size), -1)
+        return (
+            torch.cat((self.pool(x).mean(1), torch.cat(pooled, -1).flatten(1)), -1),
+            scale,
+            _shortened(steps),
+        )
+
+    def _least_squares(self, weights: Tensor, rows: Tensor, direction: Tensor) -> Tensor:
+        """Corrections (B, h, 6) that bring weighted matches nearest to their epipolar planes.
+
+        Args:
+            weights: Of each match, (B, h, K).
+            rows: How the distance of each changes with six numbers, and the distance, (B, K, 7).
+            direction: The last three of the six leave its length, (B, 3).
+        """
+        moments = _moments(weights, rows)
+        damping = self.damping.exp().repeat_interleave(3, -1).diag_embed()
+        radial = nn.functional.pad(direction[:, :, None] * direction[:, None], (3, 0, 3, 0))
+        square = moments[..., :6, :6] + damping + radial[:, None]
+        return _solve(square, -moments[..., :6, 6:])[..., 0]
 
 
 class MatchPoseHead(InFloat32):
@@ -228,6 +267,34 @@ def _moments(weights: Tensor, x: Tensor) -> Tensor:
     """Weighted second moments (B, h, n, n) of x (B, K, n) by weights (B, h, K)."""
     weighted = weights[:, :, None] * x.mT[:, None]
     return (weighted.flatten(1, 2) @ x).unflatten(1, weighted.shape[1:3])
+
+
+def _solve(square: Tensor, right: Tensor) -> Tensor:
+    """Solve positive definite systems (..., n, n) for right sides (..., n, m), by Gauss-Jordan.
+
+    ONNX has no operator for it; n is small.
+    """
+    n = square.shape[-1]
+    eye = torch.eye(n, device=square.device)
+    both = torch.cat((square, right), -1)
+    for i in range(n):
+        row = both[..., i : i + 1, :] / both[..., i : i + 1, i : i + 1]
+        both = both - (both[..., :, i : i + 1] - eye[:, i : i + 1]) * row
+    return both[..., n:]
+
+
+def _shortened(steps: Tensor) -> Tensor:
+    """Corrections (..., 6) of rotation and direction, none longer than ``LONGEST``."""
+    parts = []
+    for part, longest in zip(steps.split(3, -1), LONGEST, strict=True):
+        length = torch.linalg.vector_norm(part, dim=-1, keepdim=True)
+        parts.append(part / (1 + length / longest))
+    return torch.cat(parts, -1)
+
+
+def _across(a: Tensor, b: Tensor) -> Tensor:
+    """Square of the sine between unit vectors (..., 3), times the lengths', (..., 1)."""
+    return torch.linalg.cross(a.expand_as(b), b).square().sum(-1, keepdim=True)
 
 
 def _upper(moments: Tensor, part: range) -> Tensor:

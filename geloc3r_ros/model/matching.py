@@ -4,9 +4,9 @@
 
 A small network does not learn from poses alone to compare places; it is given the comparison.
 Every cell of 8x8 pixels has a descriptor, all of view 1 are compared with all of view 2, the most
-mutual pairs are kept, and finer descriptors place each to a fraction of a cell. It is a network
-as any other, and differentiable; nothing is solved for. After LoFTR (arXiv 2104.00680, sections
-3.3 and 3.4) in its simplest form.
+mutual pairs are kept, and finer descriptors place each in two steps, of 4 and of 2 pixels, to a
+fraction of a pixel. It is a network as any other, and differentiable; nothing is solved for. After
+LoFTR (arXiv 2104.00680, sections 3.3 and 3.4) in its simplest form.
 
 Shapes: B pairs; N and M cells of a view; K matches of a side; D channels of a descriptor.
 """
@@ -22,17 +22,19 @@ from geloc3r_ros.model.efficientnet import FEATURES, EfficientNetLite0
 
 __all__ = ["CELL", "ConvEmbed", "Described", "Matcher", "Matches", "reference_pixels"]
 
-CELL, FINE_CELL = 8, 4
-"""Pixels between coarse and between fine descriptors."""
+CELL, FINE_CELL, FINEST_CELL = 8, 4, 2
+"""Pixels between coarse, between fine and between finest descriptors."""
 FINE_DIM, FINE_INNER_DIM = 32, 48
 """Channels of a fine descriptor, and of the layer before it."""
-EIGHTH_SCALE = 7.0
-"""Usual size of the stem's features at stride 8."""
+FINEST_DIM = 16
+"""Channels of a finest descriptor, and of the layer before it."""
+HALF_SCALE, EIGHTH_SCALE = 6.0, 7.0
+"""Usual size of the stem's features at strides 2 and 8."""
 REACH = 2
-"""Fine cells that a match may lie from the middle of the coarse one, either way."""
+"""Fine cells that a match may lie from where it is looked for, either way."""
 OUTSIDE = -1e4
 """Score of a fine cell beyond the edge of the image."""
-MATCHES = 192
+MATCHES = 320
 """Matches of a side that the pose head reads, at most."""
 
 
@@ -42,7 +44,9 @@ class Described(NamedTuple):
     coarse: Tensor
     """Descriptors before the other view is known, (B, N, D)."""
     fine: Tensor
-    """Descriptors of fine cells, (B, 4 N, D'), row-major."""
+    """Descriptors of fine cells, (B, 4 N, 32), row-major."""
+    finest: Tensor
+    """Descriptors of finest cells, (B, 16 N, 16), row-major."""
 
 
 class Chosen(NamedTuple):
@@ -83,6 +87,9 @@ class ConvEmbed(nn.Module):
         self.fine_norm = nn.LayerNorm(FEATURES[4])
         self.fine_mix = nn.Conv2d(FEATURES[4] + FEATURES[8], FINE_INNER_DIM, 3, padding=1)
         self.fine_out = nn.Conv2d(FINE_INNER_DIM, FINE_DIM, 3, padding=1)
+        self.finest_context = nn.Conv2d(FINE_INNER_DIM, FINEST_DIM, 1)
+        self.finest_mix = nn.Conv2d(FEATURES[2], FINEST_DIM, 3, padding=1)
+        self.finest_out = nn.Conv2d(FINEST_DIM, FINEST_DIM, 3, padding=1)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Described]:
         """Map RGB (B, 3, H, W) to tokens (B, H W / 256, C), row-major, and descriptors."""
@@ -93,7 +100,11 @@ class ConvEmbed(nn.Module):
         fine = self.fine_norm(features.quarter.movedim(1, -1)).movedim(-1, 1)
         around = nn.functional.interpolate(features.eighth / EIGHTH_SCALE, scale_factor=2)
         fine = nn.functional.gelu(self.fine_mix(torch.cat((fine, around), 1)))
-        return tokens, Described(coarse, _rows(self.fine_out(fine)))
+        context = nn.functional.interpolate(self.finest_context(fine), scale_factor=2)
+        finest = nn.functional.gelu(self.finest_mix(features.half / HALF_SCALE) + context)
+        return tokens, Described(
+            coarse, _rows(self.fine_out(fine)), _rows(self.finest_out(finest))
+        )
 
 
 class Matcher(nn.Module):
@@ -104,6 +115,7 @@ class Matcher(nn.Module):
         self.context = nn.Linear(token_dim, 4 * descriptor_dim)
         self.out = nn.Linear(descriptor_dim, descriptor_dim)
         self.sharpness = nn.Parameter(torch.tensor([10.0, 10.0]).log())
+        self.finest_sharpness = nn.Parameter(torch.tensor(10.0).log())
 
     def describe(self, coarse: Tensor, tokens: Tensor, grid: tuple[int, int]) -> Tensor:
         """Descriptors (B, N, D) of a view with its decoder tokens (B, N / 4, C), unit length."""
@@ -125,8 +137,8 @@ class Matcher(nn.Module):
     def matches(
         self,
         chosen: Chosen,
-        fine1: Tensor,
-        fine2: Tensor,
+        here: Described,
+        there: Described,
         grid1: tuple[int, int],
         grid2: tuple[int, int],
     ) -> Matches:
@@ -134,70 +146,82 @@ class Matcher(nn.Module):
 
         Args:
             chosen: Those matches.
-            fine1: Fine descriptors of view 1, (B, 4 N, D').
-            fine2: Fine descriptors of view 2, (B, 4 M, D').
+            here: Descriptors of view 1.
+            there: Descriptors of view 2.
             grid1: Rows and columns of view 1's tokens.
             grid2: Rows and columns of view 2's tokens.
         """
-        there, spread = self.place(fine1, fine2, chosen.cells1, chosen.cells2, grid1, grid2)
-        return Matches(
-            reference_pixels(chosen.cells1, grid1[1]),
-            there,
-            torch.stack((chosen.sure / 4 + 1, spread.log()), -1),
-            chosen.cells1,
-        )
+        own = reference_pixels(chosen.cells1, grid1[1])
+        place = reference_pixels(chosen.cells2, grid2[1])
+        place, spread = self.place(FINE_CELL, here.fine, there.fine, own, place, grid1, grid2)
+        finest = here.finest, there.finest
+        place, _ = self.place(FINEST_CELL, *finest, own, place.detach(), grid1, grid2)
+        features = torch.stack((chosen.sure / 4 + 1, spread.log()), -1)
+        return Matches(own, place, features, chosen.cells1)
 
     def place(
         self,
-        fine1: Tensor,
-        fine2: Tensor,
-        cell1: Tensor,
-        cell2: Tensor,
+        cell: int,
+        described1: Tensor,
+        described2: Tensor,
+        own: Tensor,
+        near: Tensor,
         grid1: tuple[int, int],
         grid2: tuple[int, int],
     ) -> tuple[Tensor, Tensor]:
-        """Place matches of cells (B, K) within the neighbourhood of the other view's cells.
+        """Place pixels of view 1 in the neighbourhood of pixels of view 2; see :meth:`compare`.
 
         Returns:
-            Column and row in the other view in pixels (B, K, 2), and their spread (B, K).
+            Column and row in view 2 in pixels (B, K, 2), and their spread (B, K).
         """
-        logits, places = self.fine_scores(fine1, fine2, cell1, cell2, grid1, grid2)
-        probability = logits.softmax(-1)
+        scores, places = self.compare(cell, described1, described2, own, near, grid1, grid2)
+        probability = scores.softmax(-1)
         mean = (probability[..., None] * places).sum(-2)
         variance = (probability * (places - mean[..., None, :]).square().sum(-1)).sum(-1)
         return mean, (variance + 0.1).sqrt()
 
-    def fine_scores(
+    def compare(
         self,
-        fine1: Tensor,
-        fine2: Tensor,
-        cell1: Tensor,
-        cell2: Tensor,
+        cell: int,
+        described1: Tensor,
+        described2: Tensor,
+        own: Tensor,
+        near: Tensor,
         grid1: tuple[int, int],
         grid2: tuple[int, int],
     ) -> tuple[Tensor, Tensor]:
-        """Compare cells of view 1 with the fine cells round cells of view 2.
+        """Compare cells of view 1 with the cells round places in view 2.
+
+        Args:
+            cell: Pixels between descriptors: ``FINE_CELL`` or ``FINEST_CELL``.
+            described1: Descriptors of view 1's cells, (B, N', D').
+            described2: Descriptors of view 2's cells, (B, M', D').
+            own: Column and row in view 1, pixels, (B, K, 2).
+            near: Where to look for it in view 2, (B, K, 2).
+            grid1: Rows and columns of view 1's tokens.
+            grid2: Rows and columns of view 2's tokens.
 
         Returns:
             Scores before the softmax (B, K, W), and the places compared, pixels (B, K, W, 2).
         """
-        rows, columns = 4 * grid2[0], 4 * grid2[1]
-        shift = torch.arange(-REACH, REACH + 1, device=cell2.device)
-        row = 2 * (cell2 // (2 * grid2[1])) + 1
-        column = 2 * (cell2 % (2 * grid2[1])) + 1
-        row = (row[..., None] + shift)[..., :, None].expand(*cell2.shape, len(shift), len(shift))
+        cells_a_token = 2 * CELL // cell
+        rows, columns = (cells_a_token * count for count in grid2)
+        column, row = _cells(near, cell).unbind(-1)
+        shift = torch.arange(-REACH, REACH + 1, device=near.device)
+        row = (row[..., None] + shift)[..., :, None].expand(*row.shape, len(shift), len(shift))
         column = (column[..., None] + shift)[..., None, :].expand_as(row)
         row, column = row.flatten(-2), column.flatten(-2)
         inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
         index = row.clamp(0, rows - 1) * columns + column.clamp(0, columns - 1)
-        own = 2 * (cell1 // (2 * grid1[1])) + 1
-        own = own * 4 * grid1[1] + 2 * (cell1 % (2 * grid1[1])) + 1
-        query = nn.functional.normalize(_take(fine1, own).float(), dim=-1)
-        around = nn.functional.normalize(_take(fine2, index.flatten(1)).float(), dim=-1)
+        own_column, own_row = _cells(own, cell).unbind(-1)
+        own_index = own_row * cells_a_token * grid1[1] + own_column
+        query = nn.functional.normalize(_take(described1, own_index).float(), dim=-1)
+        around = nn.functional.normalize(_take(described2, index.flatten(1)).float(), dim=-1)
         around = around.unflatten(1, index.shape[1:])
-        logits = (around * query[..., None, :]).sum(-1) * self.sharpness[1].float().exp()
-        places = torch.stack((column, row), -1) * FINE_CELL + FINE_CELL - 1
-        return logits.masked_fill(~inside, OUTSIDE), places.to(logits.dtype)
+        sharpness = self.sharpness[1] if cell == FINE_CELL else self.finest_sharpness
+        scores = (around * query[..., None, :]).sum(-1) * sharpness.float().exp()
+        places = torch.stack((column, row), -1) * cell + cell - 1
+        return scores.masked_fill(~inside, OUTSIDE), places.to(scores.dtype)
 
 
 def reference_pixels(cells: Tensor, token_columns: int) -> Tensor:
@@ -208,6 +232,11 @@ def reference_pixels(cells: Tensor, token_columns: int) -> Tensor:
     columns = 2 * token_columns
     places = torch.stack((cells % columns, cells // columns), -1)
     return (places * CELL + CELL - 1).float()
+
+
+def _cells(pixels: Tensor, cell: int) -> Tensor:
+    """Column and row (..., 2) of the cells of a size that stand for the pixels nearest to these."""
+    return ((pixels - cell + 1) / cell).round().long()
 
 
 def _rows(x: Tensor) -> Tensor:

@@ -271,7 +271,7 @@ class GeLoc3r(nn.Module):
         assert here.described
         assert there.described
         matches = self.matcher.matches(
-            chosen, here.described.fine, there.described.fine, here.grid, there.grid
+            chosen, here.described, there.described, here.grid, there.grid
         )
         patch, columns = self.config.patch_size, here.grid[1]
         token = matches.cells // (4 * columns) * columns + matches.cells % (2 * columns) // 2

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from geloc3r_ros.errors import ConfigError, WeightsError
 from geloc3r_ros.model import hub
@@ -38,6 +38,7 @@ __all__ = [
 SHIPPED = Path(__file__).parents[1] / "weights" / "tiny.safetensors"
 METADATA_KEY = "geloc3r"
 POSE_HEAD = "pose_head."
+TRUNK = ("patch_embed.proj", "enc_", "dec_", "decoder_embed")
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 MOST_BLOCKS, LARGEST_DIMENSION = 100, 2**14
 """A file that says it has more is damaged; to build what it says would take for ever."""
@@ -170,27 +171,35 @@ def save_weights(
 
 
 def initialise_from(model: GeLoc3r, name: str | Path) -> None:
-    """Start a training from a ReLoc3R, DUSt3R or MASt3R checkpoint, as far as it reaches.
+    """Start a training from weights of another network, as far as they reach.
 
-    Encoder and decoder must be there with the dimensions of ``model``. A missing pose head keeps
-    its random values. Other tensors of the checkpoint (such as ``dec_blocks2``, for ReLoc3R's
-    decoder serves both sides, and the heads for points) are logged and left out.
+    They may be a ReLoc3R, DUSt3R or MASt3R checkpoint, or weights of an earlier release. Encoder
+    and decoder must be there with the dimensions of ``model``; what else is missing keeps its
+    random values. A pose head that had fewer inputs or outputs fills the first ones, and the
+    others start at zero. Tensors that the network has no place for (such as ``dec_blocks2``, for
+    ReLoc3R's decoder serves both sides, and the heads for points) are left out. All of it is logged.
 
     Raises:
         WeightsError: if there are no weights of that name, or they do not fit.
     """
     path = locate_weights(name)
     tensors = read_tensors(path).tensors
-    wanted = model.state_dict()
-    found = {name: tensor for name, tensor in tensors.items() if name in wanted}
-    if not any(name.startswith(POSE_HEAD) for name in found):
-        log.info("%s has no pose head: it starts from random values", path)
-        wanted = {name: x for name, x in wanted.items() if not name.startswith(POSE_HEAD)}
+    state = model.state_dict()
+    found = {
+        name: _filled_up(tensor, state[name]) if name.startswith(POSE_HEAD) else tensor
+        for name, tensor in tensors.items()
+        if name in state
+    }
+    wanted = {name: x for name, x in state.items() if name in found or name.startswith(TRUNK)}
     _check_shapes(path, found, model.config, wanted)
     _check_finite(path, found)
-    left_out = sorted({name.split(".")[0] for name in tensors.keys() - found.keys()})
-    if left_out:
-        log.info("%s: left out what this network has no place for: %s", path, ", ".join(left_out))
+    for names, what in (
+        (state.keys() - found.keys(), "starts from random values what is not there"),
+        (tensors.keys() - found.keys(), "left out what this network has no place for"),
+    ):
+        parts = sorted({".".join(name.split(".")[:2]) for name in names})
+        if parts:
+            log.info("%s: %s: %s", path, what, ", ".join(parts))
     model.load_state_dict(found, strict=False)
 
 
@@ -271,6 +280,14 @@ def _in_precision(tensors: dict[str, Tensor], dtype: torch.dtype) -> dict[str, T
         name: tensor.to(torch.float32 if name.startswith(POSE_HEAD) else dtype, copy=True)
         for name, tensor in tensors.items()
     }
+
+
+def _filled_up(tensor: Tensor, like: Tensor) -> Tensor:
+    """Put zeros after what a tensor has less than another; one that is too large is returned."""
+    missing = [wanted - there for there, wanted in zip(tensor.shape, like.shape)]
+    if tensor.ndim != like.ndim or min(missing, default=0) < 0:
+        return tensor
+    return nn.functional.pad(tensor, [n for k in reversed(missing) for n in (0, k)])
 
 
 def _check_shapes(

@@ -23,6 +23,7 @@ from geloc3r_ros.inference.backends.int8 import use_int8
 from geloc3r_ros.inference.backends.threads import computes_alone, sets_at_once
 from geloc3r_ros.inference.images import Image
 from geloc3r_ros.model import EncodedView, ModelConfig, load_weights, read_info
+from geloc3r_ros.model.precision import computes_bf16
 
 __all__ = ["TorchBackend", "places_by"]
 
@@ -185,15 +186,9 @@ def _best_precision(device: torch.device, config: ModelConfig) -> str:
     """
     if config.design == "matching":
         return "fp32"
-    if device.type == "cuda":
-        native = torch.cuda.get_device_capability(device) >= (8, 0)
-        return "bf16" if native else "fp16"
-    if device.type == "cpu":
-        # Names of newer releases of PyTorch; where they are missing, so is the knowledge.
-        checks = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
-        if any(getattr(torch.cpu, check, bool)() for check in checks):
-            return "bf16"
-    return "fp32"
+    if computes_bf16(device):
+        return "bf16"
+    return "fp16" if device.type == "cuda" else "fp32"
 
 
 Key = TypeVar("Key", bound=Hashable)
