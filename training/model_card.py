@@ -131,15 +131,17 @@ def still_table(run: Run) -> str:
 
 
 def calibration_table(calibration: Mapping[str, Any]) -> str:
-    """The lines of the sigmas, and the share of errors in the regions of each level."""
+    """What the sigmas are made of, and the share of errors in the regions of each level."""
     levels = list(calibration["coverage"]["rotation"])
     rows = []
     for kind, title in (("coverage", "radii"), ("coverage_of_covariance", "covariance")):
         for part, shares in calibration[kind].items():
-            line = calibration[part]
-            sigma = f"{np.degrees(line['bias']):.2f}° + {line['slope']:.2f} x cycle error"
-            rows.append([part, title, sigma, *(f"{100 * shares[x]:.1f} %" for x in levels)])
-    return _table(["", "by", "sigma", *(f"{100 * float(x):.0f} %" for x in levels)], rows)
+            bias, slope, gain = (calibration[part][key] for key in ("bias", "slope", "gain"))
+            line = f"{np.degrees(bias):.2f}° + {slope:.2f} x cycle error"
+            rows.append(
+                [part, title, line, f"{gain:.2f}", *(f"{100 * shares[x]:.1f} %" for x in levels)]
+            )
+    return _table(["", "by", "line", "gain", *(f"{100 * float(x):.0f} %" for x in levels)], rows)
 
 
 def failures(run: Run, picture: Path) -> str:

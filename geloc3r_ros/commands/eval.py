@@ -198,12 +198,12 @@ def calibrate(
         drawing = plot_calibration(levels, calibration["coverage"])
         plot.write_text(drawing, encoding="utf-8")
     table = Table(title="share of errors inside the region", box=SIMPLE_HEAD)
-    for name in ("", "bias (°)", "slope", *calibration["coverage"]["rotation"]):
+    for name in ("", "bias (°)", "slope", "gain", *calibration["coverage"]["rotation"]):
         table.add_column(name, justify="right" if name else "left")
     for kind, title in (("coverage", "radii"), ("coverage_of_covariance", "covariance")):
         for part, shares in calibration[kind].items():
-            line = calibration[part]
-            numbers = [f"{math.degrees(line['bias']):.2f}", f"{line['slope']:.2f}"]
+            bias, slope, gain = (calibration[part][key] for key in ("bias", "slope", "gain"))
+            numbers = [f"{math.degrees(bias):.2f}", f"{slope:.2f}", f"{gain:.2f}"]
             cells = [*numbers, *(f"{share:.3f}" for share in shares.values())]
             table.add_row(f"{part}, {title}", *cells)
     out.print(table)

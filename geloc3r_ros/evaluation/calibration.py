@@ -6,18 +6,20 @@ Networks that match the views are given two limits first: matches less certain g
 matches that leave the direction open no direction. They are where nearly all bad inputs, which
 are made of the pairs to fit, lie beyond.
 
-Sigma is a line over the cycle error of what is left, fitted by the likelihood of a law with long
-tails (Student's t), as errors have them, and scaled so that nearly all errors are within three
-sigmas: a pose that is flagged valid may be trusted that far. No Gaussian is right at every level
-then, so beside the line stand the radii, in sigmas, that hold each of ``LEVELS``. Coverage is told
-of places that nothing was fitted to.
+The covariance is what the noise of the matches leaves open of a pose, times a gain, and a line
+over the cycle error, alike in all axes (:class:`geloc3r_ros.inference.pose.Calibration`). All
+three are fitted by the likelihood of a law with long tails (Student's t), as errors have them, and
+scaled so that the shares of errors within the Gaussian regions of ``LEVELS`` are as near to these
+as they can be. Beside it stand the radii, in sigmas, that hold each of them. Coverage is told of
+places that nothing was fitted to.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,21 +27,24 @@ import numpy.typing as npt
 
 from geloc3r_ros.errors import ConfigError
 from geloc3r_ros.evaluation.bad_inputs import NO_DIRECTION, NO_POSE
+from geloc3r_ros.evaluation.consistency import direction_error, rotation_error
 from geloc3r_ros.evaluation.pair_list import ImagePair
 from geloc3r_ros.evaluation.trust import others, spread_out
-from geloc3r_ros.geometry import Array, pose_errors
-from geloc3r_ros.inference import RelativePoseEstimator
+from geloc3r_ros.geometry import Array
+from geloc3r_ros.inference import PoseEstimate, RelativePoseEstimator
 from geloc3r_ros.inference.images import read_image
 
 __all__ = [
     "BAD_INPUTS",
     "BadSupport",
-    "Line",
     "Observed",
+    "Part",
     "Spread",
+    "Width",
     "calibrate",
+    "compared",
     "coverage",
-    "fit_line",
+    "fit",
     "limits",
     "nominal_levels",
     "observe",
@@ -48,8 +53,6 @@ __all__ = [
 ]
 
 LEVELS = (0.5, 0.9, 0.99)
-SIGMAS, INSIDE = 3.0, 0.997
-"""So many sigmas hold this share of the errors; of both together in other places still 98 %."""
 REFUSED = 0.98
 """Of each kind of bad inputs, at least."""
 BAD_INPUTS = 120
@@ -65,39 +68,66 @@ LARGEST = np.pi
 """Sigmas end there, as an angle does."""
 
 
-@dataclass(frozen=True)
-class Line:
-    """Sigma over cycle error, radians: ``bias + slope * error``, at most pi."""
+class Part(NamedTuple):
+    """Of the rotation or the direction of a pair, in axes in which what is left open is diagonal.
 
-    bias: float
-    slope: float
+    Attributes:
+        cycle: error of the cycle, radians.
+        error: along each axis, radians, (d,).
+        left_open: variance along each that the noise of the matches explains, (d,); 0 where the
+            network does not match.
+    """
 
-    def __call__(self, cycle: Array) -> Array:
-        """Sigmas (N,) at cycle errors (N,)."""
-        return np.minimum(self.bias + self.slope * cycle, LARGEST)
+    cycle: float
+    error: Array
+    left_open: Array
+
+
+class Observed(NamedTuple):
+    """Of a pair: both parts, and how sure the network is of its matches, None without matches."""
+
+    rotation: Part
+    translation: Part
+    certainty: float | None = None
+    ambiguity: float | None = None
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Cycle errors and true errors of N pairs, radians."""
+    """The same part of N pairs."""
 
     cycle: Array
+    """(N,)."""
     error: Array
+    """(N, d)."""
+    left_open: Array
+    """(N, d)."""
 
     def of(self, chosen: npt.NDArray[np.bool_]) -> Spread:
         """Some of the pairs."""
-        return Spread(self.cycle[chosen], self.error[chosen])
+        return Spread(self.cycle[chosen], self.error[chosen], self.left_open[chosen])
 
 
-class Observed(NamedTuple):
-    """Of a pair: cycle errors (2,) and true errors (2,), of rotation and of direction, radians;
-    certainty and ambiguity of its matches, None where the network does not match.
-    """
+@dataclass(frozen=True)
+class Width:
+    """Variances of a part: a line over the cycle error, and a gain on what is left open."""
 
-    cycle: Array
-    error: Array
-    certainty: float | None = None
-    ambiguity: float | None = None
+    bias: float
+    slope: float
+    gain: float
+
+    def variances(self, spread: Spread) -> Array:
+        """Variances along each axis (N, d), radians squared; the line ends at half a turn."""
+        line = np.minimum(self.bias + self.slope * spread.cycle, LARGEST)
+        return np.square(line)[:, None] + self.gain**2 * spread.left_open
+
+    def sigmas(self, spread: Spread) -> Array:
+        """Errors in sigmas (N,): the roots of their NEES."""
+        return np.sqrt((np.square(spread.error) / self.variances(spread)).sum(1))
+
+    def times(self, factor: float) -> Width:
+        """Wider by a factor."""
+        return Width(self.bias * factor, self.slope * factor, self.gain * factor)
 
 
 class BadSupport(NamedTuple):
@@ -113,9 +143,25 @@ def observe(estimator: RelativePoseEstimator, pairs: list[ImagePair]) -> Iterato
     for pair in pairs:
         images = [read_image(path) for path in pair.images]
         found = estimator.estimate(*images, *(pair.K or (None, None)))
-        cycle = np.array([found.cycle_rotation_error, found.cycle_translation_error])
-        error = np.array(pose_errors(found.T_1_2, pair.T_a_b))
-        yield Observed(cycle, error, found.certainty, found.ambiguity)
+        yield compared(found, pair.T_a_b)
+
+
+def compared(found: PoseEstimate, T_a_b: Array) -> Observed:
+    """Compare an estimate with the truth, (4, 4)."""
+    left_open = np.zeros((6, 6)) if found.left_open is None else found.left_open
+    across, direction = direction_error(found.T_1_2, T_a_b)
+    direction = np.nan_to_num(direction, nan=np.pi)  # there is none
+    parts = (
+        (found.cycle_rotation_error, rotation_error(found.T_1_2, T_a_b), left_open[3:, 3:]),
+        (found.cycle_translation_error, direction, across @ left_open[:3, :3] @ across.T),
+    )
+    rotation, translation = (_in_its_axes(*part) for part in parts)
+    return Observed(rotation, translation, found.certainty, found.ambiguity)
+
+
+def _in_its_axes(cycle: float, error: Array, left_open: Array) -> Part:
+    variances, axes = np.linalg.eigh(left_open)
+    return Part(cycle, error @ axes, variances.clip(0.0))
 
 
 def observe_bad(
@@ -125,7 +171,7 @@ def observe_bad(
 
     None where the network does not match.
     """
-    chosen = spread_out([p for p, fit in zip(pairs, split(pairs)) if fit], BAD_INPUTS)
+    chosen = spread_out([p for p, to_fit in zip(pairs, split(pairs)) if to_fit], BAD_INPUTS)
     for seed, (pair, other) in enumerate(zip(chosen, others(chosen))):
         for kind, make in {**NO_POSE, **NO_DIRECTION}.items():
             given = make(pair, other, np.random.default_rng(seed))
@@ -149,7 +195,7 @@ def limits(bad: list[BadSupport]) -> dict[str, float]:
 def calibrate(
     pairs: list[ImagePair], observed: list[Observed], bad: list[BadSupport]
 ) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Set the limits, fit both lines to half of the places, and tell the coverage of the others.
+    """Set the limits, fit both widths to half of the places, and tell the coverage of the others.
 
     Args:
         pairs: N pairs, all of which moved.
@@ -163,25 +209,25 @@ def calibrate(
     Raises:
         ConfigError: if there are too few pairs.
     """
-    cycle, error = np.array([(o.cycle, o.error) for o in observed]).transpose(1, 2, 0)
     to_fit = split(pairs)
     stated: dict[str, Any] = {}
     good = dict.fromkeys(DIMENSIONS, np.ones(len(pairs), bool))
     if bad:
         gates = stated["limits"] = limits(bad)
-        certainty, ambiguity = np.array([o[2:] for o in observed], float).T
+        certainty, ambiguity = np.array([(o.certainty, o.ambiguity) for o in observed], float).T
         good["rotation"] = certainty >= gates["certainty"]
         good["translation"] = good["rotation"] & (ambiguity <= gates["ambiguity"])
     regions, gaussian, levels = {}, {}, {}
-    for i, part in enumerate(DIMENSIONS):
-        whole = Spread(cycle[i], error[i])
+    for part in DIMENSIONS:
+        columns = zip(*(getattr(one, part) for one in observed), strict=True)
+        whole = Spread(*map(np.array, columns))
         fitted, checked = whole.of(to_fit & good[part]), whole.of(~to_fit & good[part])
-        line = fit_line(part, fitted)
-        radii = np.quantile(fitted.error / line(fitted.cycle), LEVELS)
-        stated[part] = {"bias": line.bias, "slope": line.slope, "radii": _by_level(radii)}
-        regions[part] = coverage(line, checked, radii)
-        gaussian[part] = coverage(line, checked, RADII[part])
-        levels[part] = nominal_levels(part, line, checked)
+        width = fit(part, fitted)
+        radii = np.quantile(width.sigmas(fitted), LEVELS)
+        stated[part] = {**asdict(width), "radii": _by_level(radii)}
+        regions[part] = coverage(width, checked, radii)
+        gaussian[part] = coverage(width, checked, RADII[part])
+        levels[part] = nominal_levels(part, width, checked)
     counts = {
         "pairs_fitted": int(to_fit.sum()),
         "pairs_checked": int((~to_fit).sum()),
@@ -197,8 +243,8 @@ def split(pairs: list[ImagePair]) -> npt.NDArray[np.bool_]:
     return np.array([numbers[place] % 2 == 0 for place in places])
 
 
-def fit_line(part: str, spread: Spread) -> Line:
-    """The most likely line, scaled so that ``SIGMAS`` hold the share ``INSIDE`` of the errors.
+def fit(part: str, spread: Spread) -> Width:
+    """The most likely width, scaled so that shares are nearest to nominal in the worst level.
 
     Args:
         part: ``rotation`` or ``translation``.
@@ -210,24 +256,29 @@ def fit_line(part: str, spread: Spread) -> Line:
     count = len(spread.cycle)
     if count < FEWEST:
         raise ConfigError(f"{count} pairs are too few for a calibration; give {FEWEST} or more")
-    best = Line(float(np.median(spread.error)), 0.5)
-    for width in (3.0, 0.5, 0.1):  # coarse to fine, around the best so far
-        factors = np.exp(width * np.linspace(-1, 1, 21))
-        lines = [Line(best.bias * b, best.slope * s) for b in factors for s in factors]
-        best = min(lines, key=lambda line: _unlikelihood(DIMENSIONS[part], line, spread))
-    scale = float(np.quantile(spread.error / (best.bias + best.slope * spread.cycle), INSIDE))
-    return Line(best.bias * scale / SIGMAS, best.slope * scale / SIGMAS)
+    usual = float(np.median(np.linalg.norm(spread.error, axis=1)))
+    best = Width(usual, 0.5, 1.0 if spread.left_open.any() else 0.0)
+    for width in (3.0, 1.0, 0.3, 0.1):  # coarse to fine, around the best so far
+        factors = np.exp(width * np.linspace(-1, 1, 11))
+        gains = factors if best.gain else (1.0,)
+        tried = product(factors, factors, gains)
+        candidates = [Width(best.bias * b, best.slope * s, best.gain * g) for b, s, g in tried]
+        best = min(candidates, key=lambda one: _unlikelihood(DIMENSIONS[part], one, spread))
+    sigmas = best.sigmas(spread)
+    scales = np.exp(np.linspace(-2, 2, 401))
+    shares = (sigmas / scales[:, None])[..., None] <= np.array(RADII[part])
+    worst = np.abs(shares.mean(1) - LEVELS).max(1)
+    return best.times(float(scales[worst.argmin()]))
 
 
-def coverage(line: Line, spread: Spread, radii: npt.ArrayLike) -> dict[str, float]:
+def coverage(width: Width, spread: Spread, radii: npt.ArrayLike) -> dict[str, float]:
     """Level to the share of pairs whose error lies within the radius, in sigmas, of that level."""
-    ratio = spread.error / line(spread.cycle)
-    return _by_level(np.mean(ratio[:, None] <= np.asarray(radii), axis=0))
+    return _by_level(np.mean(width.sigmas(spread)[:, None] <= np.asarray(radii), axis=0))
 
 
-def nominal_levels(part: str, line: Line, spread: Spread) -> Array:
+def nominal_levels(part: str, width: Width, spread: Spread) -> Array:
     """The least level (N,) whose region holds each error; evenly spread where sigmas are right."""
-    ratio = spread.error / line(spread.cycle)
+    ratio = width.sigmas(spread)
     tail = np.exp(-np.square(ratio) / 2)
     if part == "translation":
         return 1 - tail
@@ -235,12 +286,12 @@ def nominal_levels(part: str, line: Line, spread: Spread) -> Array:
     return np.asarray(erf - math.sqrt(2 / math.pi) * ratio * tail)
 
 
-def _unlikelihood(dimensions: int, line: Line, spread: Spread) -> float:
+def _unlikelihood(dimensions: int, width: Width, spread: Spread) -> float:
     """Mean negative logarithm of the likelihood, but for a constant."""
-    sigma = line(spread.cycle)
-    square = np.square(spread.error / sigma)
+    variances = width.variances(spread)
+    square = (np.square(spread.error) / variances).sum(1)
     tail = (FREEDOM + dimensions) / 2 * np.log1p(square / FREEDOM)
-    return float(np.mean(dimensions * np.log(sigma) + tail))
+    return float(np.mean(np.log(variances).sum(1) / 2 + tail))
 
 
 def _by_level(values: Array) -> dict[str, float]:

@@ -17,7 +17,15 @@ from transforms3d.axangles import mat2axangle
 
 from geloc3r_ros.geometry import Array, angle_between
 
-__all__ = ["CHI_SQUARE", "Consistency", "consistency", "direction_nees", "rotation_nees"]
+__all__ = [
+    "CHI_SQUARE",
+    "Consistency",
+    "consistency",
+    "direction_error",
+    "direction_nees",
+    "rotation_error",
+    "rotation_nees",
+]
 
 CHI_SQUARE = {
     2: {0.5: 1.386294, 0.68: 2.278869, 0.9: 4.605170, 0.95: 5.991465},
@@ -41,6 +49,27 @@ class Consistency:
     coverage: dict[float, float]
 
 
+def rotation_error(T_estimated: Array, T_true: Array) -> Array:
+    """Rotation from the estimate to the truth about the fixed axes of camera a, (3,) radians."""
+    axis, angle = mat2axangle(T_true[:3, :3] @ T_estimated[:3, :3].T)
+    return np.asarray(angle * np.asarray(axis))
+
+
+def direction_error(T_estimated: Array, T_true: Array) -> tuple[Array, Array]:
+    """Error of the direction of the translation, on the sphere at the estimate.
+
+    Returns:
+        Two axes across the estimate (2, 3), and the error along them (2,), as long as its angle
+        in radians; NaN where one of both has no direction.
+    """
+    t_estimated, t_true = T_estimated[:3, 3], T_true[:3, 3]
+    # The last two right-singular vectors of a row span the plane across it.
+    across = np.linalg.svd(t_estimated[None])[2][1:]
+    aside, angle = across @ t_true, angle_between(t_estimated, t_true)
+    size = np.linalg.norm(aside)
+    return across, angle * aside / size if size else np.array([angle, 0.0])
+
+
 def rotation_nees(T_estimated: Array, T_true: Array, covariance: Array) -> float:
     """NEES of the rotation, 3 dimensions, about the fixed axes of camera a.
 
@@ -49,8 +78,7 @@ def rotation_nees(T_estimated: Array, T_true: Array, covariance: Array) -> float
         T_true: the same in truth.
         covariance: (6, 6), order x y z rotX rotY rotZ.
     """
-    axis, angle = mat2axangle(T_true[:3, :3] @ T_estimated[:3, :3].T)
-    return _nees(angle * np.asarray(axis), covariance[3:, 3:])
+    return _nees(rotation_error(T_estimated, T_true), covariance[3:, 3:])
 
 
 def direction_nees(T_estimated: Array, T_true: Array, covariance: Array) -> float:
@@ -59,15 +87,10 @@ def direction_nees(T_estimated: Array, T_true: Array, covariance: Array) -> floa
     The length plays no part, so it serves poses with and without scale alike; NaN where one of
     them has no direction.
     """
-    t_estimated, t_true = T_estimated[:3, 3], T_true[:3, 3]
-    angle, length = angle_between(t_estimated, t_true), np.linalg.norm(t_estimated)
-    if not np.isfinite(angle):
+    length = np.linalg.norm(T_estimated[:3, 3])
+    if not np.isfinite(angle_between(T_estimated[:3, 3], T_true[:3, 3])):
         return float("nan")
-    # The last two right-singular vectors of a row span the plane across it.
-    across = np.linalg.svd(t_estimated[None])[2][1:]
-    aside = across @ t_true
-    size = np.linalg.norm(aside)
-    error = angle * aside / size if size else np.array([angle, 0.0])
+    across, error = direction_error(T_estimated, T_true)
     return _nees(error, across @ covariance[:3, :3] @ across.T / length**2)
 
 

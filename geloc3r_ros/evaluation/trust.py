@@ -9,6 +9,7 @@ is valid; where a rotation remains, as at rest, where no direction is.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -16,10 +17,12 @@ import numpy as np
 
 from geloc3r_ros.errors import ConfigError
 from geloc3r_ros.evaluation.bad_inputs import NO_DIRECTION, NO_POSE
+from geloc3r_ros.evaluation.consistency import direction_nees, rotation_nees
 from geloc3r_ros.evaluation.pair_list import ImagePair
-from geloc3r_ros.geometry import Array, angle_between, rotation_angle
+from geloc3r_ros.geometry import Array, make_transform, rotation_angle
 from geloc3r_ros.inference import PoseEstimate, RelativePoseEstimator
 from geloc3r_ros.inference.images import read_image
+from geloc3r_ros.inference.pose import RADIAL_VARIANCE
 
 __all__ = ["SWAPPED", "Judged", "Trust", "examine", "others", "spread_out", "summarise"]
 
@@ -32,8 +35,8 @@ LEVEL = np.radians(15.0)
 class Judged(NamedTuple):
     """What was said of one pair, and how that compares with the truth.
 
-    ``kind`` is "" for a good pair. ``rotation`` and ``direction`` are errors in sigmas, NaN where
-    nothing was claimed or is known.
+    ``kind`` is "" for a good pair. ``rotation`` and ``direction`` are errors in sigmas, which
+    are roots of NEES, NaN where nothing was claimed or is known. The sigmas are means of all axes.
     """
 
     kind: str
@@ -117,14 +120,16 @@ def _judge(
     kind: str, found: PoseEstimate, R_a_b: Array | None = None, t_a_b: Array | None = None
 ) -> Judged:
     """Compare a claim with the truth, as far as known; it is refused without a direction."""
-    sigma_rotation = float(np.sqrt(found.covariance[5, 5]))
-    across = np.linalg.eigvalsh(found.covariance[:3, :3])[-1]
-    sigma_direction = float(np.sqrt(across))
     rotation = direction = float("nan")
+    T_a_b = make_transform(
+        np.eye(3) if R_a_b is None else R_a_b, np.zeros(3) if t_a_b is None else t_a_b
+    )
     if found.valid and R_a_b is not None:
-        rotation = rotation_angle(R_a_b.T @ found.T_1_2[:3, :3]) / sigma_rotation
+        rotation = math.sqrt(rotation_nees(found.T_1_2, T_a_b, found.covariance))
     if found.translation_valid and t_a_b is not None:
-        direction = angle_between(t_a_b, found.T_1_2[:3, 3]) / sigma_direction
+        direction = math.sqrt(direction_nees(found.T_1_2, T_a_b, found.covariance))
+    sigma_rotation = math.sqrt(np.trace(found.covariance[3:, 3:]) / 3)
+    sigma_direction = math.sqrt((np.trace(found.covariance[:3, :3]) - RADIAL_VARIANCE) / 2)
     return Judged(
         kind,
         refused=not found.translation_valid,

@@ -13,6 +13,7 @@ only one that they allow.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -29,7 +30,7 @@ from geloc3r_ros.geometry import (
 )
 from geloc3r_ros.model.pose_head import pose_from_raw_on_host
 
-__all__ = ["Calibration", "Latency", "PoseEstimate", "pose_from_heads"]
+__all__ = ["Calibration", "Latency", "PoseEstimate", "left_open", "pose_from_heads"]
 
 RADIAL_VARIANCE = 1e-6
 """Variance of a unit translation along itself; its length is 1 by definition, but a covariance
@@ -39,7 +40,10 @@ MIN_LENGTH = 1e-9
 """A raw translation shorter than this has no direction."""
 
 POSE_NUMBERS = 12
-"""Of the numbers of a head, those that are the pose."""
+"""Of the numbers of a head, those that are the pose; :func:`support` tells what the others are."""
+
+NOISE = POSE_NUMBERS + 7
+"""Which of them is the noise of the matches; the information follows."""
 
 TINY = 1e-12
 """Instead of 0 in a denominator."""
@@ -73,6 +77,8 @@ class PoseEstimate:
         cycle_translation_error: angle between ``t_1_2`` and ``-R_1_2 @ t_2_1``.
         covariance: (6, 6), order x, y, z, rotation about x, y, z, fixed axes of camera 1, for
             the translation of length 1.
+        left_open: (6, 6), the part of the covariance that the noise of the matches explains,
+            before it is calibrated; None where the network does not match, or without direction.
         certainty: how sure the matches are, their mean probability; None where the network does
             not match.
         ambiguity: how well the next best direction explains the matches, from 0 (not at all) to
@@ -88,6 +94,7 @@ class PoseEstimate:
     cycle_rotation_error: float
     cycle_translation_error: float
     covariance: Array
+    left_open: Array | None = None
     certainty: float | None = None
     ambiguity: float | None = None
     valid: bool
@@ -99,22 +106,25 @@ class PoseEstimate:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Standard deviations as a line over the cycle error, ``bias + slope * error``, per axis.
+    """How sure a pose is: what its matches leave open, widened by a line over the cycle error.
 
-    Weights files carry it as ``{"rotation": {"bias": .., "slope": ..}, "translation": {..},
-    "limits": {"certainty": .., "ambiguity": ..}}``, in radians. Weights without one get 5 degrees
-    + error and 15 degrees + error, which is meant to be cautious and was not measured; untrained
-    weights know nothing (pi).
+    Standard deviations are ``gain`` times those that the noise of the matches alone would give,
+    and, independent of them and alike in all axes, ``bias + slope * error``.
+
+    Weights files carry it as ``{"rotation": {"bias": .., "slope": .., "gain": ..}, "translation":
+    {..}, "limits": {"certainty": .., "ambiguity": ..}}``, in radians; without a gain it is 0.
+    Weights without one get 5 degrees + error and 15 degrees + error, which is meant to be cautious
+    and was not measured; untrained weights know nothing (pi).
 
     Attributes:
-        rotation: bias and slope.
-        translation: bias and slope.
+        rotation: bias, slope and gain.
+        translation: bias, slope and gain.
         least_certainty: of the matches, for a pose to be valid; 0 where nothing was measured.
         most_ambiguity: of the direction, for a translation to be valid; 1 where nothing was.
     """
 
-    rotation: tuple[float, float]
-    translation: tuple[float, float]
+    rotation: tuple[float, float, float]
+    translation: tuple[float, float, float]
     least_certainty: float = 0.0
     most_ambiguity: float = 1.0
 
@@ -127,12 +137,12 @@ class Calibration:
         """
         if calibration is None:
             if not trained:
-                return cls((np.pi, 0.0), (np.pi, 0.0))
-            return cls((np.radians(5.0), 1.0), (np.radians(15.0), 1.0))
+                return cls((np.pi, 0.0, 0.0), (np.pi, 0.0, 0.0))
+            return cls((np.radians(5.0), 1.0, 0.0), (np.radians(15.0), 1.0, 0.0))
         try:
             rotation, translation = (
-                (float(calibration[part]["bias"]), float(calibration[part]["slope"]))
-                for part in ("rotation", "translation")
+                (float(part["bias"]), float(part["slope"]), float(part.get("gain", 0.0)))
+                for part in (calibration["rotation"], calibration["translation"])
             )
             limits = calibration.get("limits", {"certainty": 0.0, "ambiguity": 1.0})
             gates = float(limits["certainty"]), float(limits["ambiguity"])
@@ -144,7 +154,8 @@ class Calibration:
         numbers = np.array([rotation, translation])
         if not (np.isfinite(numbers).all() and (numbers >= 0).all() and (numbers[:, 0] > 0).all()):
             raise WeightsError(
-                f"the calibration of these weights needs bias > 0 and slope >= 0: {calibration}"
+                "the calibration of these weights needs bias > 0, slope and gain >= 0: "
+                f"{calibration}"
             )
         if not all(0 <= gate <= 1 for gate in gates):
             raise WeightsError(
@@ -152,10 +163,22 @@ class Calibration:
             )
         return cls(rotation, translation, *gates)
 
-    def covariance(self, t: Array, rotation_error: float, translation_error: float) -> Array:
+    def covariance(
+        self,
+        t: Array,
+        rotation_error: float,
+        translation_error: float,
+        left_open: Array | None = None,
+    ) -> Array:
         """Return the covariance (6, 6) at a translation (3,) of length 1 or 0.
 
         A direction is uncertain across itself only. No direction at all is any unit vector.
+
+        Args:
+            t: the translation.
+            rotation_error: of the cycle, radians.
+            translation_error: of the cycle, radians.
+            left_open: what :func:`left_open` returned, where there are matches.
         """
         sigma_rotation = min(self.rotation[0] + self.rotation[1] * rotation_error, np.pi)
         sigma_direction = min(self.translation[0] + self.translation[1] * translation_error, np.pi)
@@ -163,7 +186,10 @@ class Calibration:
         along = np.outer(t, t)
         C[:3, :3] = sigma_direction**2 * (np.eye(3) - along) + RADIAL_VARIANCE * along
         C[3:, 3:] = sigma_rotation**2 * np.eye(3)
-        return C
+        if left_open is None:
+            return C
+        gain = np.repeat([self.translation[2] if t.any() else 0.0, self.rotation[2]], 3)
+        return C + gain[:, None] * left_open * gain
 
     def doubt(self, certainty: float) -> str:
         """Why matches of this certainty give no pose; "" where they do."""
@@ -198,7 +224,7 @@ def pose_from_heads(
     """Turn the raw numbers of both heads into an estimate.
 
     Args:
-        raw_2_1: of ``T_2_1``, from the side of view 1: 12, and 7 more where the network matches.
+        raw_2_1: of ``T_2_1``, from the side of view 1: 12, and 29 more where the network matches.
         raw_1_2: of ``T_1_2``, from the side of view 2.
         calibration: of the weights.
         trained: whether the weights are.
@@ -238,6 +264,7 @@ def pose_from_heads(
     else:
         vague = "" if ambiguity is None else calibration.vagueness(ambiguity)
     known = not (doubt or vague)
+    unknown = None if certainty is None or not directed else left_open(raw_2_1, direction)
     return PoseEstimate(
         T_1_2=make_transform(R_1_2, direction),
         cycle_rotation_error=rotation_error,
@@ -246,7 +273,9 @@ def pose_from_heads(
             direction if known else np.zeros(3),
             np.pi if doubt else rotation_error,
             translation_error if known else np.pi,
+            unknown,
         ),
+        left_open=unknown,
         certainty=certainty,
         ambiguity=ambiguity,
         valid=not doubt,
@@ -255,6 +284,34 @@ def pose_from_heads(
         trained=trained,
         latency=latency,
     )
+
+
+def left_open(raw_2_1: Array, t: Array) -> Array:
+    """What matches leave open of a pose, if they are right but for noise.
+
+    Args:
+        raw_2_1: numbers of the head of view 1, which matches its cells.
+        t: translation of the pose, unit length, in camera 1, (3,).
+
+    Returns:
+        Covariance (6, 6), of the direction, then of the rotation about the axes of camera 1.
+    """
+    noise, information = raw_2_1[NOISE], _symmetric(raw_2_1[NOISE + 1 :])
+    across = np.zeros((6, 5))  # from a turn and a shift across t
+    across[:3, :3] = np.eye(3)
+    across[3:, 3:] = np.linalg.svd(t[None])[2][1:].T
+    most = noise / np.pi**2 + TINY  # sigmas end at half a turn
+    C = noise * np.linalg.inv(across.T @ information @ across + most * np.eye(5))
+    whole = across @ C @ across.T
+    return np.roll(whole, 3, (0, 1))  # the head turns R_2_1 and shifts -t_1_2: both signs cancel
+
+
+def _symmetric(triangle: Array) -> Array:
+    """Symmetric matrix (n, n) of the rows of its upper triangle, n (n + 1) / 2 numbers."""
+    n = math.isqrt(2 * len(triangle))
+    upper = np.zeros((n, n))
+    upper[np.triu_indices(n)] = triangle
+    return upper + np.triu(upper, 1).T
 
 
 def _middle(a: Array, b: Array) -> Array:
@@ -270,8 +327,8 @@ def _support(*raws: Array) -> tuple[float | None, float | None]:
         return None, None
     certainties, ambiguities = [], []
     for raw in raws:
-        certainty, xx, xy, xz, yy, yz, zz = raw[POSE_NUMBERS:]
-        least, next_best, _ = np.linalg.eigvalsh([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+        certainty, normals = raw[POSE_NUMBERS], raw[POSE_NUMBERS + 1 : NOISE]
+        least, next_best, _ = np.linalg.eigvalsh(_symmetric(normals))
         certainties.append(certainty)
         ambiguities.append(np.sqrt(max(least, 0.0) / max(next_best, TINY)))
     return float(np.mean(certainties)), float(min(np.mean(ambiguities), 1.0))

@@ -16,6 +16,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from geloc3r_ros.model.epipolar import epipolar
 from geloc3r_ros.model.pose_head import InFloat32
 from geloc3r_ros.model.support import support
 
@@ -147,14 +148,10 @@ class Round(nn.Module):
         Returns:
             Numbers (B, P), scale (B, 1), corrections by least squares (B, h, 6).
         """
-        normal = torch.linalg.cross(rays1, rays2)
+        normal, off, turn, room = epipolar(rays1, rays2, direction)
         sine = torch.linalg.vector_norm(normal, dim=-1, keepdim=True)
         plane = normal / (sine + NEAR)
-        along = direction[:, None]
-        off = (normal * along).sum(-1, keepdim=True)  # of the epipolar plane
-        room = _across(along, rays1) + _across(along, rays2) + 1e-4
-        miss = off / room.sqrt()
-        distance = miss.abs()
+        distance = (off / room).abs()
         doubt = (distance + 1e-3).log(), distance / (distance + CLOSE)
         sight = (rays1, rays2 - rays1, 5 * normal, plane, 20 * off, (sine + 1e-3).log())
         seen = (*sight, features, *doubt)
@@ -165,7 +162,6 @@ class Round(nn.Module):
         weights = self.weigh(x).softmax(1).mT  # (B, h, K)
         spread = weights @ sine.square() + 1e-6
         size = spread.mean(1, keepdim=True).sqrt()
-        turn = _slope(rays1, rays2, along)
         products = (rays2[..., :, None] * rays1[..., None, :]).flatten(2)
         vector = (torch.ones_like(off), off, plane, products, turn, normal / size)
         moments = _moments(weights, torch.cat(vector, -1))
@@ -185,7 +181,7 @@ class Round(nn.Module):
             0.2 * (torch.linalg.vector_norm(pull, dim=-1, keepdim=True) + 1e-6).log(),
         )
         scale = 20 * error.mean(1).sqrt()
-        rows = torch.cat((turn, normal / size, off), -1) / room.sqrt()
+        rows = torch.cat((turn, normal / size, off), -1) / room
         steps = self._least_squares(self.trust(x).softmax(1).mT, rows, direction)
         steps = torch.cat((steps[..., :3], steps[..., 3:] / size), -1)
         return (
@@ -241,7 +237,7 @@ class MatchPoseHead(InFloat32):
             tokens: Decoder tokens of the cells, (B, K, C), where there are images.
 
         Returns:
-            Raw numbers after each round, (rounds, B, 19), float32: t, then R by rows, then the
+            Raw numbers after each round, (rounds, B, 41), float32: t, then R by rows, then the
             :func:`support` of the last pose.
         """
         with torch.autocast(rays1.device.type, enabled=False):
@@ -292,20 +288,10 @@ def _shortened(steps: Tensor) -> Tensor:
     return torch.cat(parts, -1)
 
 
-def _across(a: Tensor, b: Tensor) -> Tensor:
-    """Square of the sine between unit vectors (..., 3), times the lengths', (..., 1)."""
-    return torch.linalg.cross(a.expand_as(b), b).square().sum(-1, keepdim=True)
-
-
 def _upper(moments: Tensor, part: range) -> Tensor:
     """Upper triangle, by rows, of the second moments (..., n, n) of a part of the vector."""
     row, column = part.start + torch.triu_indices(len(part), len(part), device=moments.device)
     return moments[..., row, column]
-
-
-def _slope(rays1: Tensor, rays2: Tensor, direction: Tensor) -> Tensor:
-    """How (rays1 x rays2) . direction changes as R_2_1 is turned further, all (..., 3)."""
-    return torch.linalg.cross(rays2, torch.linalg.cross(rays1, direction))
 
 
 def _along(across: Tensor) -> Tensor:

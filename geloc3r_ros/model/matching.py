@@ -235,7 +235,7 @@ def reference_pixels(cells: Tensor, token_columns: int) -> Tensor:
 
 
 def _cells(pixels: Tensor, cell: int) -> Tensor:
-    """Column and row (..., 2) of the cells of a size that stand for the pixels nearest to these."""
+    """Column and row (..., 2) of the cells that stand for the pixels nearest to these."""
     return ((pixels - cell + 1) / cell).round().long()
 
 

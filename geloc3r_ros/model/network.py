@@ -195,7 +195,7 @@ class GeLoc3r(nn.Module):
         return self.dec_norm(x1), self.dec_norm(x2)
 
     def decode(self, view1: EncodedView, view2: EncodedView) -> tuple[Tensor, Tensor]:
-        """Regress the raw numbers (B, 12 or 19), float32, of ``T_2_1`` and of ``T_1_2``."""
+        """Regress the raw numbers (B, 12 or 41), float32, of ``T_2_1`` and of ``T_1_2``."""
         raw1, raw2 = self.regress(view1, view2, *self.decode_tokens(view1, view2))
         return raw1[-1], raw2[-1]
 
@@ -215,7 +215,7 @@ class GeLoc3r(nn.Module):
         Returns:
             Raw numbers of ``T_2_1`` and of ``T_1_2`` after each round of the head, the last of
             which count, (rounds, B, 12) float32. In design ``matching`` what the matches say of
-            the last pose follows, (rounds, B, 19).
+            the last pose follows, (rounds, B, 41).
         """
         return self.read(*self.evidence(view1, view2, tokens1, tokens2))
 

@@ -177,7 +177,8 @@ def initialise_from(model: GeLoc3r, name: str | Path) -> None:
     and decoder must be there with the dimensions of ``model``; what else is missing keeps its
     random values. A pose head that had fewer inputs or outputs fills the first ones, and the
     others start at zero. Tensors that the network has no place for (such as ``dec_blocks2``, for
-    ReLoc3R's decoder serves both sides, and the heads for points) are left out. All of it is logged.
+    ReLoc3R's decoder serves both sides, and the heads for points) are left out. All of this is
+    logged.
 
     Raises:
         WeightsError: if there are no weights of that name, or they do not fit.

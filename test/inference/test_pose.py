@@ -10,7 +10,7 @@ from geloc3r_ros.geometry import inverse, is_transform, make_transform, rotation
 from geloc3r_ros.inference.pose import Calibration, Latency, pose_from_heads
 
 LATENCY = Latency(preprocess=0.0, encode=0.0, decode=0.0, total=0.0)
-CALIBRATION = Calibration(rotation=(0.02, 0.5), translation=(0.1, 2.0))
+CALIBRATION = Calibration(rotation=(0.02, 0.5, 0.0), translation=(0.1, 2.0, 0.0))
 
 # Camera 2 stands 2 m to the right of camera 1 and looks left, towards -x of camera 1.
 T_1_2 = make_transform([[0, 0, -1], [0, 1, 0], [1, 0, 0]], [2, 0, 0])
@@ -99,12 +99,16 @@ def test_identical_images_have_no_direction():
     assert np.linalg.eigvalsh(found.covariance[:3, :3]).min() > 1
 
 
-LIMITED = Calibration((0.02, 0.5), (0.1, 2.0), least_certainty=0.25, most_ambiguity=0.3)
+LIMITED = Calibration((0.02, 0.5, 0.0), (0.1, 2.0, 0.0), least_certainty=0.25, most_ambiguity=0.3)
+
+
+NO_NOISE = [0.0, *np.eye(6)[np.triu_indices(6)]]
+"""Noise and information of matches that leave nothing open."""
 
 
 def borne_out(certainty, ambiguity):
     """Raw numbers of both heads: matches as certain, normals as ambiguous as said."""
-    numbers = [certainty, 0.04 * ambiguity**2, 0, 0, 0.04, 0, 0.09]
+    numbers = [certainty, 0.04 * ambiguity**2, 0, 0, 0.04, 0, 0.09, *NO_NOISE]
     return [np.concatenate([raw(T), numbers]) for T in (inverse(T_1_2), T_1_2)]
 
 
@@ -137,6 +141,52 @@ def test_opposite_directions_have_no_middle():
     found = estimate(raw_2_1, raw_1_2)
     assert found.T_1_2[:3, 3] == pytest.approx([1, 0, 0])
     assert found.cycle_translation_error == pytest.approx(np.pi)
+
+
+def noisy(noise, information):
+    """Raw numbers of both heads, whose matches tie down the pose as said, side 1 as asked."""
+    raw_2_1, raw_1_2 = borne_out(0.5, 0.2)
+    raw_2_1[19:] = noise, *np.array(information)[np.triu_indices(6)]
+    return raw_2_1, raw_1_2
+
+
+def test_what_the_matches_leave_open_by_hand():
+    # The direction is x: what is known along it says nothing.
+    information = np.diag([4, 1, 0.25, 99, 2, 5])  # on a turn, on a shift of the direction
+    found = estimate(*noisy(0.01, information))
+    expected = np.diag([0, 0.005, 0.002, 0.0025, 0.01, 0.04])
+    assert found.left_open == pytest.approx(expected, rel=0.02, abs=1e-12)
+
+
+def test_a_turn_that_a_shift_undoes_is_open_with_it():
+    information = np.eye(6)
+    information[1, 5] = information[5, 1] = 0.9  # turn about y, shift along z
+    open_ones = estimate(*noisy(0.001, information)).left_open
+    assert open_ones[4, 4] == pytest.approx(0.001 / 0.19, rel=0.01)
+    assert open_ones[4, 2] == pytest.approx(-0.001 * 0.9 / 0.19, rel=0.01)
+
+
+def test_what_is_left_open_widens_the_covariance():
+    calibration = Calibration((0.02, 0.0, 2.0), (0.1, 0.0, 3.0))
+    raws = noisy(0.01, np.diag([4, 1, 0.25, 99, 2, 5]))
+    C = estimate(*raws, calibration=calibration).covariance
+    expected = [
+        1e-6, 0.01 + 9 * 0.005, 0.01 + 9 * 0.002,
+        4e-4 + 4 * 0.0025, 4e-4 + 4 * 0.01, 4e-4 + 4 * 0.04,
+    ]  # fmt: skip
+    assert pytest.approx(np.diag(expected), rel=0.02, abs=1e-12) == C
+
+
+def test_a_rotation_without_direction_stays_as_open_as_its_matches():
+    calibration = Calibration((0.02, 0.0, 2.0), (0.1, 0.0, 3.0))
+    raws = noisy(0.01, np.diag([4, 1, 0.25, 99, 2, 5]))
+    C = estimate(*raws, calibration=calibration, identical=True).covariance
+    assert np.diag(C)[3:] == pytest.approx([4e-4 + 0.01, 4e-4 + 0.04, 4e-4 + 0.16], rel=0.02)
+
+
+def test_nothing_is_more_open_than_half_a_turn():
+    open_ones = estimate(*noisy(1.0, np.zeros((6, 6)))).left_open
+    assert np.linalg.eigvalsh(open_ones).max() == pytest.approx(np.pi**2, rel=1e-3)
 
 
 def test_uncertain_matches_give_no_pose():
@@ -177,6 +227,8 @@ def test_the_calibration_of_weights_is_used():
     assert Calibration.of_weights(lines, trained=True) == CALIBRATION
     lines["limits"] = {"certainty": 0.25, "ambiguity": 0.3}
     assert Calibration.of_weights(lines, trained=True) == LIMITED
+    lines["rotation"]["gain"] = 3
+    assert Calibration.of_weights(lines, trained=True).rotation == (0.02, 0.5, 3)
 
 
 def test_without_calibration_sigmas_are_cautious():
@@ -184,7 +236,7 @@ def test_without_calibration_sigmas_are_cautious():
     assert np.degrees(trained.rotation[0]) == pytest.approx(5)
     assert np.degrees(trained.translation[0]) == pytest.approx(15)
     untrained = Calibration.of_weights(None, trained=False)
-    assert untrained.rotation == untrained.translation == (np.pi, 0)
+    assert untrained.rotation == untrained.translation == (np.pi, 0, 0)
 
 
 GOOD = {part: {"bias": 0.1, "slope": 1} for part in ("rotation", "translation")}
@@ -198,6 +250,7 @@ GOOD = {part: {"bias": 0.1, "slope": 1} for part in ("rotation", "translation")}
         {"rotation": {"bias": 0.0, "slope": 1}, "translation": {"bias": 0.1, "slope": 1}},
         {"rotation": {"bias": 0.1, "slope": -1}, "translation": {"bias": 0.1, "slope": 1}},
         {"rotation": {"bias": "x", "slope": 1}, "translation": {"bias": 0.1, "slope": 1}},
+        {"rotation": {"bias": 0.1, "slope": 1, "gain": -1}, "translation": GOOD["translation"]},
         {"rotation": [0.1, 1], "translation": [0.1, 1]},
         {**GOOD, "limits": {"certainty": 0.2}},
         {**GOOD, "limits": {"certainty": -0.1, "ambiguity": 0.3}},

@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from geloc3r_ros.geometry import rotation_about
+from geloc3r_ros.model.epipolar import slope
 from geloc3r_ros.model.match_head import (
     MatchPoseHead,
     _along,
-    _slope,
+    _shortened,
+    _solve,
     rays,
     rotation_of_vector,
 )
@@ -48,7 +50,7 @@ def test_rotations_of_vectors(angle):
 
 def test_each_round_says_a_pose(head):
     raw = head(*matches())
-    assert raw.shape == (5, 2, 19)
+    assert raw.shape == (5, 2, 41)
     R = raw[..., 3:12].unflatten(-1, (3, 3))
     torch.testing.assert_close(R @ R.mT, torch.eye(3).expand_as(R), atol=1e-5, rtol=0)
     torch.testing.assert_close(torch.linalg.vector_norm(raw[..., :3], dim=-1), torch.ones(5, 2))
@@ -95,7 +97,42 @@ def test_the_slope_is_what_a_small_turn_changes():
 
     steps = 1e-4 * torch.eye(3, dtype=torch.float64)
     expected = torch.stack([(off(step) - off(-step)) / 2e-4 for step in steps], -1)
-    torch.testing.assert_close(_slope(rays1, rays2, direction), expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(slope(rays1, rays2, direction), expected, atol=1e-6, rtol=0)
+
+
+def test_linear_systems_are_solved():
+    generator = torch.Generator().manual_seed(4)
+    root = torch.randn(5, 6, 6, generator=generator, dtype=torch.float64)
+    square = root @ root.mT + 0.1 * torch.eye(6, dtype=torch.float64)
+    right = torch.randn(5, 6, 1, generator=generator, dtype=torch.float64)
+    torch.testing.assert_close(_solve(square, right), torch.linalg.solve(square, right))
+
+
+def test_long_corrections_are_shortened_and_short_ones_kept():
+    steps = torch.tensor([[1e-4, 0, 0, 0, 0, 1e-4], [30.0, 0, 0, 0, -70.0, 0]])
+    found = _shortened(steps)
+    torch.testing.assert_close(found[0], steps[0], atol=1e-7, rtol=0)
+    expected = torch.tensor([0.3, 0, 0, 0, -0.7, 0])
+    torch.testing.assert_close(found[1], expected, atol=0.01, rtol=0)
+
+
+def test_least_squares_find_a_small_error_of_the_pose(head):
+    """By hand: the pose is wrong by a turn and a tilt of the direction; matches are true."""
+    generator = torch.Generator().manual_seed(5)
+    points = torch.rand(2, 60, 3, generator=generator) * 2 + torch.tensor([-1.0, -1.0, 2.0])
+    t = torch.nn.functional.normalize(torch.tensor([[0.9, -0.2, 0.3], [0.1, 0.5, -0.4]]), dim=-1)
+    turn = torch.tensor([[0.01, -0.02, 0.005], [-0.004, 0.01, 0.02]])
+    tilt = torch.linalg.cross(t, torch.tensor([[0.0, 0.01, 0.02], [0.02, 0.0, -0.01]]))
+    rays1 = torch.nn.functional.normalize(points, dim=-1)
+    rays2 = torch.nn.functional.normalize(points + 0.4 * t[:, None], dim=-1)
+    features = torch.zeros(2, 60, 2)
+    with torch.no_grad():  # all matches count alike
+        torch.nn.init.zeros_(head.later.trust.weight)
+        _, _, steps = head.later._look(
+            rays1, rays2 @ rotation_of_vector(turn), t + tilt, features, 0.0
+        )
+    torch.testing.assert_close(steps[:, 0, :3], -turn, atol=2e-3, rtol=0.1)
+    torch.testing.assert_close(steps[:, 0, 3:], -tilt, atol=4e-3, rtol=0.2)
 
 
 def test_the_head_stays_in_float32(head):

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from geloc3r_ros.model.support import support
+from geloc3r_ros.model.epipolar import epipolar
+from geloc3r_ros.model.match_head import rotation_of_vector
+from geloc3r_ros.model.support import SUPPORT, support
 
 X = torch.tensor([[1.0, 0, 0]])
 SURE = torch.ones(1, 2, 2)
@@ -18,7 +20,8 @@ def test_matches_in_epipolar_planes_by_hand():
     rays1 = torch.tensor([[[0.0, 0, 1], [0, 1, 0]]])
     rays2 = torch.tensor([[[0.6, 0, 0.8], [0.6, 0.8, 0]]])
     found = support(rays1, rays2, X, SURE)
-    assert found[0].tolist() == pytest.approx([1.0, 0, 0, 0, 0.18, 0, 0.18], abs=1e-6)
+    assert found[0, :7].tolist() == pytest.approx([1.0, 0, 0, 0, 0.18, 0, 0.18], abs=1e-6)
+    assert found[0, 7] == pytest.approx(0, abs=1e-9)  # both lie in their planes: no noise
 
 
 def test_certainty_is_the_mean_probability():
@@ -35,7 +38,7 @@ def moments(rays1, rays2, direction):
         torch.tensor(direction, dtype=torch.float32)[None],
         torch.ones(1, len(rays1), 2),
     )[0].double()
-    xx, xy, xz, yy, yz, zz = found[1:].tolist()
+    xx, xy, xz, yy, yz, zz = found[1:7].tolist()
     return np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
 
 
@@ -69,3 +72,36 @@ def test_matches_that_are_far_off_count_little():
     rays1, rays2 = scene(t, 0.001)
     rays2[:60] = rays2[:60][::-1]
     assert ambiguity(moments(rays1, rays2, t)) < 0.15
+
+
+def test_noise_is_the_variance_of_the_mean_distance():
+    t = np.array([0.6, 0.0, 0.8])
+    # Along any axis a ray is off by 0.002; so are both rays, and TOLERANCE hardly cuts that off.
+    rays1, rays2 = scene(t, 0.002)
+    found = support(
+        *(torch.tensor(np.array(x), dtype=torch.float32)[None] for x in (rays1, rays2)),
+        torch.tensor(t, dtype=torch.float32)[None],
+        torch.ones(1, 200, 2),
+    )[0]
+    assert found[7].item() == pytest.approx(0.002**2 / 200, rel=0.3)
+
+
+def test_the_information_is_that_of_how_distances_change():
+    t = np.array([0.6, 0.0, 0.8])
+    rays1, rays2 = (torch.tensor(x, dtype=torch.float64)[None] for x in scene(t, 0.0))
+    direction = torch.tensor(t)[None]
+
+    def distances(turn, shift):
+        turned = rays2 @ rotation_of_vector(turn[None])[0]
+        found = epipolar(rays1, turned, direction + shift)
+        return found.off[0, :, 0] / epipolar(rays1, rays2, direction).room[0, :, 0]
+
+    steps, zero = 1e-5 * torch.eye(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64)
+    rows = [distances(step, zero) - distances(-step, zero) for step in steps]
+    rows += [distances(zero, step) - distances(zero, -step) for step in steps]
+    J = torch.stack(rows, -1) / 2e-5
+    row, column = torch.triu_indices(6, 6)
+    expected = (J.mT @ J / 200)[row, column]
+    found = support(rays1.float(), rays2.float(), direction.float(), torch.ones(1, 200, 2))
+    assert found.shape == (1, SUPPORT)
+    torch.testing.assert_close(found[0, 8:], expected.float(), atol=1e-4, rtol=1e-3)

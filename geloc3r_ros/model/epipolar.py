@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
+# SPDX-License-Identifier: Apache-2.0
+"""How far matches lie from their epipolar planes, and how a change of the pose moves them.
+
+Shapes: B pairs, K matches.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Epipolar", "epipolar", "slope"]
+
+NEAREST = 1e-4
+"""Least square of the sine of the angle between rays and baseline: nearer, a plane is open."""
+
+
+class Epipolar(NamedTuple):
+    """What two rays and a direction say of each other; all are linear in the direction."""
+
+    normal: Tensor
+    """Of the plane of both rays, as long as their sine, (B, K, 3); slope with the direction."""
+    off: Tensor
+    """Normal along the direction of the translation, 0 for a true match, (B, K, 1)."""
+    turn: Tensor
+    """How that changes as R_2_1 is turned further by a vector in camera 1, (B, K, 3)."""
+    room: Tensor
+    """``off`` over it is the angle to the epipolar plane, for small ones, (B, K, 1)."""
+
+
+def epipolar(rays1: Tensor, rays2: Tensor, direction: Tensor) -> Epipolar:
+    """Compare rays of matches with a pose.
+
+    Args:
+        rays1: Unit rays in camera 1, (B, K, 3).
+        rays2: Their matches, turned into camera 1 by the rotation of the pose, (B, K, 3).
+        direction: Of its translation, in camera 1, (B, 3); 0 where there is none yet.
+    """
+    along = direction[:, None]
+    normal = torch.linalg.cross(rays1, rays2)
+    off = (normal * along).sum(-1, keepdim=True)
+    square = _across(along, rays1) + _across(along, rays2) + NEAREST
+    return Epipolar(normal, off, slope(rays1, rays2, along), square.sqrt())
+
+
+def slope(rays1: Tensor, rays2: Tensor, direction: Tensor) -> Tensor:
+    """How (rays1 x rays2) . direction changes as R_2_1 is turned further, all (..., 3)."""
+    return torch.linalg.cross(rays2, torch.linalg.cross(rays1, direction))
+
+
+def _across(direction: Tensor, rays: Tensor) -> Tensor:
+    """Square of the part of a direction that is across rays, (..., 1)."""
+    return torch.linalg.cross(direction.expand_as(rays), rays).square().sum(-1, keepdim=True)
