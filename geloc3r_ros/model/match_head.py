@@ -5,8 +5,14 @@
 Each round turns the rays of view 2 by the rotation found so far, looks at what is left between
 the rays of the two views, and regresses a correction; all rounds but the first share their
 weights. Points see each other through pooling alone, and moments of second order are pooled beside
-their features: those of Rockwell et al. (3DV 2022, arXiv 2208.08988), which the
-eight-point algorithm reads a pose off too. What is read off here is learned.
+their features: those of Rockwell et al. (3DV 2022, arXiv 2208.08988), which the eight-point
+algorithm reads a pose off too. What is read off here is learned.
+
+How a correction follows from moments is a quotient of polynomials, which layers approximate badly
+and never to the last digit. So a round is offered it: four sets of learned weights, as in Yi et
+al. (CVPR 2018, arXiv 1711.05971), each with the correction that brings the matches nearest to
+their epipolar planes (one step of Gauss and Newton), and regresses how much of each it takes,
+beside its own. It is a layer like others: no hypothesis is drawn, tested or chosen.
 
 Shapes: B pairs, K matches, D channels, h heads of pooling.
 """
@@ -192,6 +198,8 @@ class Round(nn.Module):
 
     def _least_squares(self, weights: Tensor, rows: Tensor, direction: Tensor) -> Tensor:
         """Corrections (B, h, 6) that bring weighted matches nearest to their epipolar planes.
+
+        In the first round there is no direction yet, and they are 0.
 
         Args:
             weights: Of each match, (B, h, K).
