@@ -7,10 +7,10 @@ matches that leave the direction open no direction. They are where nearly all ba
 are made of the pairs to fit, lie beyond.
 
 The covariance is what the noise of the matches leaves open of a pose, times a gain, and a line
-over the cycle error, alike in all axes (:class:`geloc3r_ros.inference.pose.Calibration`). All
-three are fitted by the likelihood of a law with long tails (Student's t), as errors have them, and
-scaled so that the shares of errors within the Gaussian regions of ``LEVELS`` are as near to these
-as they can be. Beside it stand the radii, in sigmas, that hold each of them. Coverage is told of
+over the cycle error, alike in all axes (:class:`geloc3r_ros.inference.pose.Calibration`). Of all
+that hold nearly all errors within three sigmas the narrowest is taken: a pose that is flagged
+valid may be trusted that far. Errors have long tails, and no Gaussian is right at every level
+then, so beside it stand the radii, in sigmas, that hold each of ``LEVELS``. Coverage is told of
 places that nothing was fitted to.
 """
 
@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -53,6 +54,8 @@ __all__ = [
 ]
 
 LEVELS = (0.5, 0.9, 0.99)
+SIGMAS, INSIDE = 3.0, 0.994
+"""So many sigmas hold this share of the errors; of both together in other places still 98 %."""
 REFUSED = 0.98
 """Of each kind of bad inputs, at least."""
 BAD_INPUTS = 120
@@ -60,8 +63,6 @@ BAD_INPUTS = 120
 RADII = {"rotation": (1.5382, 2.5003, 3.3682), "translation": (1.1774, 2.1460, 3.0349)}
 """Error over sigma within which a Gaussian has these shares: roots of chi-square quantiles."""
 DIMENSIONS = {"rotation": 3, "translation": 2}
-FREEDOM = 3.0
-"""Of Student's t; few, so that the worst pairs do not decide."""
 FEWEST = 50
 """A line needs at least so many pairs."""
 LARGEST = np.pi
@@ -244,7 +245,7 @@ def split(pairs: list[ImagePair]) -> npt.NDArray[np.bool_]:
 
 
 def fit(part: str, spread: Spread) -> Width:
-    """The most likely width, scaled so that shares are nearest to nominal in the worst level.
+    """The narrowest width whose ``SIGMAS`` hold the share ``INSIDE`` of the errors.
 
     Args:
         part: ``rotation`` or ``translation``.
@@ -255,20 +256,26 @@ def fit(part: str, spread: Spread) -> Width:
     """
     count = len(spread.cycle)
     if count < FEWEST:
-        raise ConfigError(f"{count} pairs are too few for a calibration; give {FEWEST} or more")
+        raise ConfigError(
+            f"{count} pairs are too few to calibrate {part}; give {FEWEST} or more that moved"
+        )
     usual = float(np.median(np.linalg.norm(spread.error, axis=1)))
     best = Width(usual, 0.5, 1.0 if spread.left_open.any() else 0.0)
     for width in (3.0, 1.0, 0.3, 0.1):  # coarse to fine, around the best so far
-        factors = np.exp(width * np.linspace(-1, 1, 11))
-        gains = factors if best.gain else (1.0,)
-        tried = product(factors, factors, gains)
-        candidates = [Width(best.bias * b, best.slope * s, best.gain * g) for b, s, g in tried]
-        best = min(candidates, key=lambda one: _unlikelihood(DIMENSIONS[part], one, spread))
-    sigmas = best.sigmas(spread)
-    scales = np.exp(np.linspace(-2, 2, 401))
-    shares = (sigmas / scales[:, None])[..., None] <= np.array(RADII[part])
-    worst = np.abs(shares.mean(1) - LEVELS).max(1)
-    return best.times(float(scales[worst.argmin()]))
+        factors = np.exp(width * np.linspace(-1, 1, 9))
+        tried = product(factors, factors, factors if best.gain else (1.0,))
+        shapes = (Width(best.bias * b, best.slope * s, best.gain * g) for b, s, g in tried)
+        best = min((_wide_enough(shape, spread) for shape in shapes), key=partial(_room, spread))
+    return best
+
+
+def _wide_enough(width: Width, spread: Spread) -> Width:
+    return width.times(float(np.quantile(width.sigmas(spread), INSIDE)) / SIGMAS)
+
+
+def _room(spread: Spread, width: Width) -> float:
+    """Mean logarithm of the volume of the regions of one sigma."""
+    return float(np.log(width.variances(spread)).sum(1).mean())
 
 
 def coverage(width: Width, spread: Spread, radii: npt.ArrayLike) -> dict[str, float]:
@@ -284,14 +291,6 @@ def nominal_levels(part: str, width: Width, spread: Spread) -> Array:
         return 1 - tail
     erf = np.array([math.erf(r) for r in ratio / math.sqrt(2)])
     return np.asarray(erf - math.sqrt(2 / math.pi) * ratio * tail)
-
-
-def _unlikelihood(dimensions: int, width: Width, spread: Spread) -> float:
-    """Mean negative logarithm of the likelihood, but for a constant."""
-    variances = width.variances(spread)
-    square = (np.square(spread.error) / variances).sum(1)
-    tail = (FREEDOM + dimensions) / 2 * np.log1p(square / FREEDOM)
-    return float(np.mean(np.log(variances).sum(1) / 2 + tail))
 
 
 def _by_level(values: Array) -> dict[str, float]:

@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where errors follow a law, it is found; coverage is that of the law they were drawn from."""
 
-from dataclasses import astuple
-
 import numpy as np
 import pytest
 
 from geloc3r_ros.errors import ConfigError
 from geloc3r_ros.evaluation.bad_inputs import NO_DIRECTION, NO_POSE
 from geloc3r_ros.evaluation.calibration import (
+    INSIDE,
     RADII,
+    SIGMAS,
     BadSupport,
     Observed,
     Part,
@@ -51,10 +51,21 @@ def test_variances_by_hand():
     assert width.sigmas(spread) == pytest.approx([0.3 / np.sqrt(0.18)])
 
 
+@pytest.mark.parametrize("tails", [False, True])
 @pytest.mark.parametrize("part", DIMENSIONS)
-def test_the_law_is_found(part):
-    found = fit(part, drawn(part, 10_000, 0))
-    assert astuple(found) == pytest.approx(astuple(WIDTH), rel=0.2)
+def test_three_sigmas_hold_nearly_all(part, tails):
+    width = fit(part, drawn(part, 4000, 3, tails))
+    other = drawn(part, 20_000, 4, tails)
+    assert np.mean(width.sigmas(other) < SIGMAS) == pytest.approx(INSIDE, abs=0.004)
+
+
+@pytest.mark.parametrize("part", DIMENSIONS)
+def test_what_is_left_open_makes_it_narrower(part):
+    spread = drawn(part, 4000, 0)
+    without = Spread(spread.cycle, spread.error, np.zeros_like(spread.left_open))
+    widths = fit(part, spread), fit(part, without)
+    room = [np.log(w.variances(spread)).sum(1).mean() for w in widths]
+    assert room[0] < room[1] - 0.5
 
 
 @pytest.mark.parametrize("part", DIMENSIONS)
@@ -75,13 +86,6 @@ def test_coverage_of_the_true_law_is_nominal(part):
 def test_levels_are_evenly_spread_where_sigmas_are_right(part):
     levels = np.sort(nominal_levels(part, WIDTH, drawn(part, 40_000, 2)))
     assert levels == pytest.approx(np.linspace(0, 1, 40_000), abs=0.015)
-
-
-@pytest.mark.parametrize("part", DIMENSIONS)
-def test_with_long_tails_no_level_is_far_off(part):
-    width = fit(part, drawn(part, 4000, 3, tails=True))
-    for level, share in coverage(width, drawn(part, 20_000, 4, tails=True), RADII[part]).items():
-        assert share == pytest.approx(float(level), abs=0.05)
 
 
 def test_the_line_ends_at_half_a_turn():
@@ -121,7 +125,7 @@ def test_an_estimate_without_matches_leaves_open_nothing_that_is_known():
 
 
 def test_too_few_pairs_are_refused():
-    with pytest.raises(ConfigError, match="49 pairs are too few"):
+    with pytest.raises(ConfigError, match="49 pairs are too few to calibrate rotation; give 50"):
         fit("rotation", drawn("rotation", 49, 0))
 
 
@@ -180,5 +184,5 @@ def test_refused_pairs_do_not_widen_the_sigmas():
     stated, _ = calibrate(pairs, observed, bad_supports())
     assert stated["limits"] == limits(bad_supports())
     assert stated["checked_with"] == pytest.approx({"rotation": 0.9, "translation": 0.9})
-    assert stated["rotation"]["bias"] < 1.5 * WIDTH.bias
+    assert stated["rotation"]["bias"] < 4 * WIDTH.bias
     assert stated["coverage"]["rotation"]["0.9"] == pytest.approx(0.9, abs=0.05)
