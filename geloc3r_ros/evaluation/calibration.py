@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
@@ -63,6 +63,8 @@ BAD_INPUTS = 120
 RADII = {"rotation": (1.5382, 2.5003, 3.3682), "translation": (1.1774, 2.1460, 3.0349)}
 """Error over sigma within which a Gaussian has these shares: roots of chi-square quantiles."""
 DIMENSIONS = {"rotation": 3, "translation": 2}
+LEAST_BIAS = 0.1
+"""Over the median error: no pose is surer, however well its two answers agree."""
 FEWEST = 50
 """A line needs at least so many pairs."""
 LARGEST = np.pi
@@ -266,7 +268,7 @@ def fit(part: str, spread: Spread) -> Width:
         tried = product(factors, factors, factors if best.gain else (1.0,))
         shapes = (Width(best.bias * b, best.slope * s, best.gain * g) for b, s, g in tried)
         best = min((_wide_enough(shape, spread) for shape in shapes), key=partial(_room, spread))
-    return best
+    return replace(best, bias=max(best.bias, LEAST_BIAS * usual))
 
 
 def _wide_enough(width: Width, spread: Spread) -> Width:

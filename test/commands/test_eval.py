@@ -144,7 +144,7 @@ def test_calibrate_writes_what_the_estimator_reads(benchmark, tmp_path, monkeypa
     stated = read_info(target).calibration
     assert (stated["pairs_fitted"], stated["pairs_checked"]) == (12, 12)
     found = Calibration.of_weights(stated, trained=True)
-    assert found.rotation == (stated["rotation"]["bias"], stated["rotation"]["slope"])
+    assert found.rotation == tuple(stated["rotation"][key] for key in ("bias", "slope", "gain"))
     before, after = (
         load_weights(path)[0].state_dict() for path in (tmp_path / "in.safetensors", target)
     )

@@ -88,6 +88,11 @@ def test_levels_are_evenly_spread_where_sigmas_are_right(part):
     assert levels == pytest.approx(np.linspace(0, 1, 40_000), abs=0.015)
 
 
+def test_no_pose_is_surer_than_a_tenth_of_the_usual_error():
+    spread = Spread(np.ones(100), np.full((100, 3), 0.1), np.zeros((100, 3)))
+    assert fit("rotation", spread).bias >= 0.1 * 0.1 * np.sqrt(3) * 0.999
+
+
 def test_the_line_ends_at_half_a_turn():
     spread = Spread(np.array([0.5, 3.0]), np.zeros((2, 1)), np.zeros((2, 1)))
     variances = Width(1.0, 2.0, 1.0).variances(spread)
