@@ -120,7 +120,7 @@ def test_info_tells_what_the_file_says(weights):
     for fact in (
         "mine",
         "tiny",
-        "4.4 million",
+        "4.5 million",
         "256 pixels",
         "CC0-1.0",
         "float16",

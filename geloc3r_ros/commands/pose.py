@@ -93,7 +93,8 @@ def _pose_as_json(estimate: PoseEstimate, estimator: RelativePoseEstimator) -> d
     from geloc3r_ros.geometry import quat_xyzw_from_rotation
 
     values = dataclasses.asdict(estimate)
-    values["T_1_2"], values["covariance"] = estimate.T_1_2.tolist(), estimate.covariance.tolist()
+    for name in ("T_1_2", "covariance", "left_open"):
+        values[name] = None if values[name] is None else values[name].tolist()
     values["quat_xyzw"] = quat_xyzw_from_rotation(estimate.T_1_2[:3, :3]).tolist()
     values["weights"] = estimator.weights_id
     values["device"], values["precision"] = estimator.device, estimator.precision

@@ -103,7 +103,7 @@ class ModelConfig:
 
     @classmethod
     def tiny(cls) -> ModelConfig:
-        """For small CPUs: 4.4 M parameters, 14 MB in half but for the head.
+        """For small CPUs: 4.5 M parameters, 14 MB in half but for the head.
 
         A long side of 256 tiles 4:3 (256x192) and 16:9 (256x144) without losing a row, as 512
         does for ``large``. So small a network learns to compare two views only if it is given the

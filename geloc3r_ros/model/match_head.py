@@ -39,8 +39,6 @@ MOMENTS = 3 + 9 + 6 + 45 + 21 + 6
 
 CLOSE = 4e-3
 """Radians from its epipolar plane at which a match is half-way from right to wrong; a pixel."""
-NONE_TAKEN = 4.0
-"""At first: how far the share that is left of corrections by least squares is above theirs."""
 LONGEST = (0.3, 0.7)
 """Beyond it a correction by least squares is shortened: of rotation, of direction, radians."""
 
@@ -227,14 +225,13 @@ class MatchPoseHead(InFloat32):
         self.start_still()
 
     def start_still(self) -> None:
-        """Begin with hardly any correction, and without a look at the tokens."""
+        """Begin with hardly any correction of its own, and without a look at the tokens."""
         nn.init.zeros_(self.token.weight)
         nn.init.zeros_(self.token.bias)
         with torch.no_grad():
             for part in (self.first, self.later):
                 part.say.weight.mul_(0.01)
                 part.say.bias.zero_()
-                part.say.bias[-Round.HEADS - 1] = NONE_TAKEN
 
     def forward(
         self, rays1: Tensor, rays2: Tensor, features: Tensor, tokens: Tensor | None = None
