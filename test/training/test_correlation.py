@@ -62,8 +62,9 @@ def test_a_place_between_cells_is_shared_by_them(matcher):
     assert loss.item() == pytest.approx(torch.tensor(2.0).log().item(), abs=0.01)
 
 
+@pytest.mark.parametrize("lot", [0.0, 0.5, 1.0])  # how far beside its place it is looked for
 @pytest.mark.parametrize("cell", [FINE_CELL, FINEST_CELL])
-def test_the_fine_place_is_taught(matcher, cell):
+def test_the_fine_place_is_taught(matcher, cell, lot):
     torch.manual_seed(0)
     # Cell 9 (row 1, column 1) stands for pixel (15, 15), which view 2 shows a fine cell further
     # right and two further down.
@@ -72,7 +73,8 @@ def test_the_fine_place_is_taught(matcher, cell):
     own = side - 1  # row and column
     map2[0, own + 2, own + 1] = map1[0, own, own]
     place = torch.tensor([[[1 + cell / CELL, 1 + 2 * cell / CELL]]])
-    drawn = Drawn(torch.tensor([[9]]), place, torch.tensor([[True]]), MIDDLE)
+    lots = torch.full((1, 1, 2), lot)
+    drawn = Drawn(torch.tensor([[9]]), place, torch.tensor([[True]]), lots)
     grids = (3, 4), (3, 4)
     loss, distance = fine_loss(
         matcher, cell, map1.flatten(1, 2), map2.flatten(1, 2), drawn, *grids
@@ -82,22 +84,6 @@ def test_the_fine_place_is_taught(matcher, cell):
     map2[0, own + 2, own + 1] = -map1[0, own, own]
     loss, _ = fine_loss(matcher, cell, map1.flatten(1, 2), map2.flatten(1, 2), drawn, *grids)
     assert loss > 3
-
-
-@pytest.mark.parametrize("lot", [0.0, 1.0])
-def test_the_match_is_in_sight_where_it_is_looked_for_beside_its_place(matcher, lot):
-    torch.manual_seed(0)
-    map1, map2 = torch.randn(1, 12, 16, 32), torch.randn(1, 12, 16, 32)
-    map2[0, 6, 7] = map1[0, 3, 3]
-    place = torch.tensor([[[(7 * 4 + 3 - 7) / 8, (6 * 4 + 3 - 7) / 8]]])
-    lots = torch.full((1, 1, 2), lot)
-    drawn = Drawn(torch.tensor([[9]]), place, torch.tensor([[True]]), lots)
-    grids = (3, 4), (3, 4)
-    loss, distance = fine_loss(
-        matcher, FINE_CELL, map1.flatten(1, 2), map2.flatten(1, 2), drawn, *grids
-    )
-    assert distance.item() < 0.5
-    assert loss < 0.2
 
 
 def test_what_nobody_sees_teaches_nothing(matcher):
