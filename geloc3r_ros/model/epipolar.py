@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Epipolar", "epipolar", "slope"]
+__all__ = ["Distances", "Epipolar", "distances", "epipolar", "slope"]
 
 NEAREST = 1e-4
 """Least square of the sine of the angle between rays and baseline: nearer, a plane is open."""
@@ -44,6 +44,35 @@ def epipolar(rays1: Tensor, rays2: Tensor, direction: Tensor) -> Epipolar:
     off = (normal * along).sum(-1, keepdim=True)
     square = _across(along, rays1) + _across(along, rays2) + NEAREST
     return Epipolar(normal, off, slope(rays1, rays2, along), square.sqrt())
+
+
+class Distances(NamedTuple):
+    """How far rays are from the epipolar planes of a pose, and how that changes, exactly."""
+
+    angle: Tensor
+    """``off`` over ``room``, (B, K, 1)."""
+    turn: Tensor
+    """Its slope as R_2_1 is turned further by a vector in camera 1, (B, K, 3)."""
+    shift: Tensor
+    """Its slope with the direction, (B, K, 3)."""
+
+
+def distances(rays1: Tensor, rays2: Tensor, direction: Tensor) -> Distances:
+    """Tell distances from epipolar planes, with the slope of ``room`` in theirs.
+
+    Without that, least squares are drawn towards directions that lie along the rays: there ``off``
+    is small whatever the pose. Arguments as of :func:`epipolar`; the direction has length 1.
+    """
+    normal, off, turn, room = epipolar(rays1, rays2, direction)
+    along = direction[:, None].expand_as(rays1)
+    cosine1, cosine2 = ((along * rays).sum(-1, keepdim=True) for rays in (rays1, rays2))
+    angle = off / room
+    part = angle / room.square()
+    return Distances(
+        angle,
+        turn / room - part * cosine2 * torch.linalg.cross(rays2, along),
+        normal / room + part * (cosine1 * rays1 + cosine2 * rays2),
+    )
 
 
 def slope(rays1: Tensor, rays2: Tensor, direction: Tensor) -> Tensor:

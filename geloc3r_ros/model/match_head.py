@@ -12,17 +12,21 @@ How a correction follows from moments is a quotient of polynomials, which layers
 and never to the last digit. So a round is offered it: four sets of learned weights, as in Yi et
 al. (CVPR 2018, arXiv 1711.05971), each with the correction that brings the matches nearest to
 their epipolar planes (one step of Gauss and Newton), and regresses how much of each it takes,
-beside its own. It is a layer like others: no hypothesis is drawn, tested or chosen.
+beside its own. What the last round regressed settles in some more such steps, on weights that are
+learned too. They are layers like others: differentiable, of fixed length, trained end to end; no
+hypothesis is drawn, tested or chosen.
 
 Shapes: B pairs, K matches, D channels, h heads of pooling.
 """
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
-from geloc3r_ros.model.epipolar import epipolar
+from geloc3r_ros.model.epipolar import distances, epipolar
 from geloc3r_ros.model.pose_head import InFloat32
 from geloc3r_ros.model.support import support
 
@@ -39,6 +43,8 @@ MOMENTS = 3 + 9 + 6 + 45 + 21 + 6
 
 CLOSE = 4e-3
 """Radians from its epipolar plane at which a match is half-way from right to wrong; a pixel."""
+SUREST = 6.0
+"""Logarithm of how much more a match may count than usual, or less."""
 LONGEST = (0.3, 0.7)
 """Beyond it a correction by least squares is shortened: of rotation, of direction, radians."""
 
@@ -117,7 +123,7 @@ class Round(nn.Module):
         features: Tensor,
         context: Tensor | float,
         memory: Tensor,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Correct rotation and direction.
 
         Args:
@@ -129,9 +135,10 @@ class Round(nn.Module):
             memory: Of the rounds before, (B, M).
 
         Returns:
-            Corrections of the rotation vector and of the direction (B, 6), and memory (B, M).
+            Corrections of the rotation vector and of the direction (B, 6), memory (B, M), and
+            what is made of each match (B, K, D).
         """
-        pooled, scale, steps = self._look(rays1, rays2, direction, features, context)
+        seen, pooled, scale, steps = self._look(rays1, rays2, direction, features, context)
         x = self.read(torch.cat((pooled, direction, memory, 5 * steps.flatten(1)), -1))
         for layer in self.layers:
             x = x + layer(x)
@@ -139,7 +146,7 @@ class Round(nn.Module):
         coarse, fine, news, taken = parts
         memory = nn.functional.layer_norm(memory + news, (self.MEMORY,))
         by_squares = (taken.softmax(-1)[:, 1:, None] * steps).sum(1)
-        return coarse + scale * fine + by_squares, memory
+        return coarse + scale * fine + by_squares, memory, seen
 
     def _look(
         self,
@@ -148,11 +155,12 @@ class Round(nn.Module):
         direction: Tensor,
         features: Tensor,
         context: Tensor | float,
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Pool what is left between rays (B, K, 3) of one frame.
 
         Returns:
-            Numbers (B, P), scale (B, 1), corrections by least squares (B, h, 6).
+            What is made of each match (B, K, D), numbers (B, P), scale (B, 1), corrections by
+            least squares (B, h, 6).
         """
         normal, off, turn, room = epipolar(rays1, rays2, direction)
         sine = torch.linalg.vector_norm(normal, dim=-1, keepdim=True)
@@ -187,10 +195,12 @@ class Round(nn.Module):
             0.2 * (torch.linalg.vector_norm(pull, dim=-1, keepdim=True) + 1e-6).log(),
         )
         scale = 20 * error.mean(1).sqrt()
-        rows = torch.cat((turn, normal / size, off), -1) / room
+        angle, by_turn, by_shift = distances(rays1, rays2, direction)
+        rows = torch.cat((by_turn, by_shift / size, angle), -1)
         steps = self._least_squares(self.trust(x).softmax(1).mT, rows, direction)
         steps = torch.cat((steps[..., :3], steps[..., 3:] / size), -1)
         return (
+            x,
             torch.cat((self.pool(x).mean(1), torch.cat(pooled, -1).flatten(1)), -1),
             scale,
             _shortened(steps),
@@ -208,9 +218,58 @@ class Round(nn.Module):
         """
         moments = _moments(weights, rows)
         damping = self.damping.exp().repeat_interleave(3, -1).diag_embed()
-        radial = nn.functional.pad(direction[:, :, None] * direction[:, None], (3, 0, 3, 0))
-        square = moments[..., :6, :6] + damping + radial[:, None]
+        square = moments[..., :6, :6] + damping + _radial(direction)[:, None]
         return _solve(square, -moments[..., :6, 6:])[..., 0]
+
+
+class Settling(nn.Module):
+    """Bring a pose that is nearly right to where its matches agree, in steps of least squares.
+
+    How much a match counts is learned, and so is how far off it may be in each step; matches that
+    are farther count the less (the weights of Cauchy's distribution).
+    """
+
+    TOLERANCES, TURNS = 8, 2
+    """How many there are, and how many steps each is good for."""
+    WIDEST, NARROWEST = 8e-3, 2e-3
+    """How far off, radians, a match may be in the first and in the last step, to begin with."""
+    DAMPING = 1e-6
+    """Of the second moments of slopes; what matches leave open stays as it is."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.sure = nn.Linear(dim, 1)
+        widest, narrowest = math.log(self.WIDEST), math.log(self.NARROWEST)
+        self.tolerance = nn.Parameter(torch.linspace(widest, narrowest, self.TOLERANCES))
+
+    def forward(
+        self, rays1: Tensor, rays2: Tensor, R_2_1: Tensor, direction: Tensor, seen: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Settle a pose.
+
+        Args:
+            rays1: Rays in camera 1, (B, K, 3).
+            rays2: Their matches in camera 2, (B, K, 3).
+            R_2_1: Rotation (B, 3, 3).
+            direction: Of the translation, in camera 1, unit length, (B, 3).
+            seen: What the last round made of each match, (B, K, D).
+
+        Returns:
+            Rotation and direction.
+        """
+        sure = self.sure(seen)[..., 0].clamp(-SUREST, SUREST).exp()
+        damping = self.DAMPING * torch.eye(6, device=rays1.device)
+        for tolerance in self.tolerance.exp().repeat_interleave(self.TURNS):
+            angle, turn, shift = distances(rays1, rays2 @ R_2_1, direction)
+            weights = sure / (1 + (angle[..., 0] / tolerance).square())
+            weights = weights / weights.sum(1, keepdim=True)
+            moments = _moments(weights[:, None], torch.cat((turn, shift, angle), -1))[:, 0]
+            size = moments[:, range(3, 6), range(3, 6)].sum(1) + self.DAMPING
+            square = moments[:, :6, :6] + damping + size[:, None, None] * _radial(direction)
+            step = _shortened(_solve(square, -moments[:, :6, 6:])[..., 0])
+            R_2_1 = R_2_1 @ rotation_of_vector(step[:, :3])
+            direction = nn.functional.normalize(direction + step[:, 3:], dim=-1)
+        return R_2_1, direction
 
 
 class MatchPoseHead(InFloat32):
@@ -222,12 +281,14 @@ class MatchPoseHead(InFloat32):
         super().__init__()
         self.token = nn.Linear(token_dim, dim)
         self.first, self.later = Round(dim), Round(dim)
+        self.settling = Settling(dim)
         self.start_still()
 
     def start_still(self) -> None:
-        """Begin with hardly any correction of its own, and without a look at the tokens."""
-        nn.init.zeros_(self.token.weight)
-        nn.init.zeros_(self.token.bias)
+        """Begin with hardly any correction of its own; all tokens and matches count alike."""
+        for layer in (self.token, self.settling.sure):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
         with torch.no_grad():
             for part in (self.first, self.later):
                 part.say.weight.mul_(0.01)
@@ -255,14 +316,17 @@ class MatchPoseHead(InFloat32):
             R_2_1 = torch.eye(3, device=rays1.device).expand(batch, 3, 3)
             direction = rays1.new_zeros(batch, 3)  # of the translation, turned into camera 1
             memory = rays1.new_zeros(batch, Round.MEMORY)
-            raws = []
+            poses = []
             for part in (self.first, *[self.later] * (self.ROUNDS - 1)):
                 R_2_1, direction = R_2_1.detach(), direction.detach()
-                step, memory = part(rays1, rays2 @ R_2_1, direction, features, context, memory)
+                turned = rays2 @ R_2_1
+                step, memory, seen = part(rays1, turned, direction, features, context, memory)
                 R_2_1 = R_2_1 @ rotation_of_vector(step[:, :3])
                 direction = nn.functional.normalize(direction + step[:, 3:], dim=-1)
-                t = (R_2_1 @ direction[..., None])[..., 0]
-                raws.append(torch.cat((t, R_2_1.flatten(1)), -1))
+                poses.append((R_2_1, direction))
+            R_2_1, direction = self.settling(rays1, rays2, R_2_1, direction, seen)
+            poses.append((R_2_1, direction))
+            raws = [torch.cat(((R @ d[..., None])[..., 0], R.flatten(1)), -1) for R, d in poses]
             borne = support(rays1, rays2 @ R_2_1, direction, features)
             return torch.cat((torch.stack(raws), borne.expand(len(raws), -1, -1)), -1)
 
@@ -271,6 +335,11 @@ def _moments(weights: Tensor, x: Tensor) -> Tensor:
     """Weighted second moments (B, h, n, n) of x (B, K, n) by weights (B, h, K)."""
     weighted = weights[:, :, None] * x.mT[:, None]
     return (weighted.flatten(1, 2) @ x).unflatten(1, weighted.shape[1:3])
+
+
+def _radial(direction: Tensor) -> Tensor:
+    """What keeps the last three of six numbers (B, 6, 6) from changing a length, (B, 3)."""
+    return nn.functional.pad(direction[:, :, None] * direction[:, None], (3, 0, 3, 0))
 
 
 def _solve(square: Tensor, right: Tensor) -> Tensor:

@@ -300,7 +300,8 @@ def _check_shapes(
     """Raise unless names, shapes and types are of ``wanted``, by default of a whole network."""
     wanted = wanted or _on_meta(config).state_dict()
     missing = sorted(wanted.keys() - tensors.keys())
-    if missing and all(name.startswith(POSE_HEAD) for name in missing):
+    headless = not any(name.startswith(POSE_HEAD) for name in tensors)
+    if headless and missing and all(name.startswith(POSE_HEAD) for name in missing):
         raise WeightsError(
             f"weights {path} have no pose head, as those of DUSt3R and MASt3R: "
             "they can start a training, not estimate a pose"
@@ -321,7 +322,8 @@ def _check_shapes(
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
         raise WeightsError(
             f"weights {path} are not of the network {config.variant}: "
-            f"{'; '.join(problems[:3])}{more}. Take a file of that network"
+            f"{'; '.join(problems[:3])}{more}. Take a file of that network; one of an earlier "
+            "form of it can start a training"
         )
 
 

@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from geloc3r_ros.geometry import rotation_about
-from geloc3r_ros.model.epipolar import slope
+from geloc3r_ros.model.epipolar import distances, slope
 from geloc3r_ros.model.match_head import (
     MatchPoseHead,
+    Settling,
     _along,
     _shortened,
     _solve,
@@ -50,10 +51,10 @@ def test_rotations_of_vectors(angle):
 
 def test_each_round_says_a_pose(head):
     raw = head(*matches())
-    assert raw.shape == (5, 2, 41)
+    assert raw.shape == (6, 2, 41)  # and one that has settled
     R = raw[..., 3:12].unflatten(-1, (3, 3))
     torch.testing.assert_close(R @ R.mT, torch.eye(3).expand_as(R), atol=1e-5, rtol=0)
-    torch.testing.assert_close(torch.linalg.vector_norm(raw[..., :3], dim=-1), torch.ones(5, 2))
+    torch.testing.assert_close(torch.linalg.vector_norm(raw[..., :3], dim=-1), torch.ones(6, 2))
 
 
 def test_what_the_matches_say_of_the_last_pose_comes_along(head):
@@ -61,18 +62,18 @@ def test_what_the_matches_say_of_the_last_pose_comes_along(head):
     raw = head(rays1, rays2, features)
     t, R = raw[-1, :, :3], raw[-1, :, 3:12].unflatten(-1, (3, 3))
     expected = support(rays1, rays2 @ R, (R.mT @ t[..., None])[..., 0], features)
-    torch.testing.assert_close(raw[:, :, 12:], expected.expand(5, -1, -1), atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(raw[:, :, 12:], expected.expand(6, -1, -1), atol=1e-5, rtol=1e-3)
 
 
 def test_the_order_of_matches_does_not_matter(head):
     rays1, rays2, features = matches()
     order = torch.randperm(20, generator=torch.Generator().manual_seed(2))
     shuffled = head(rays1[:, order], rays2[:, order], features[:, order])
-    torch.testing.assert_close(shuffled, head(rays1, rays2, features), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(shuffled, head(rays1, rays2, features), atol=1e-4, rtol=1e-4)
 
 
 def test_a_fresh_head_says_that_nothing_turned():
-    raw = MatchPoseHead(8)(*matches())
+    raw = MatchPoseHead(8)(*matches())[:-1]  # before it settles: these matches are noise
     R = raw[-1, :, 3:12].unflatten(-1, (3, 3))
     angle = torch.arccos(((R.diagonal(dim1=-2, dim2=-1).sum(-1) - 1) / 2).clamp(-1, 1))
     assert angle.max() < 0.6
@@ -128,11 +129,78 @@ def test_least_squares_find_a_small_error_of_the_pose(head):
     features = torch.zeros(2, 60, 2)
     with torch.no_grad():  # all matches count alike
         torch.nn.init.zeros_(head.later.trust.weight)
-        _, _, steps = head.later._look(
+        *_, steps = head.later._look(
             rays1, rays2 @ rotation_of_vector(turn), t + tilt, features, 0.0
         )
     torch.testing.assert_close(steps[:, 0, :3], -turn, atol=2e-3, rtol=0.1)
     torch.testing.assert_close(steps[:, 0, 3:], -tilt, atol=4e-3, rtol=0.2)
+
+
+@pytest.fixture
+def facade():
+    """What a camera shows that walks half round a house: rays of both views, rotation, direction.
+
+    Most of it is one wall, with two towers before it and a quarter wrong, as in photographs.
+    """
+    generator = torch.Generator().manual_seed(6)
+    count = 240
+    points = torch.rand(count, 3, generator=generator) * torch.tensor([16.0, 8.0, 0.2])
+    points = points + torch.tensor([-8.0, -5.0, 20.0])
+    points[:60, 2] -= 3.0
+    R_2_1 = rotation_of_vector(torch.tensor([[0.0, 0.25, 0.0]]))[0]
+    centre = torch.tensor([5.0, 0.3, 3.0])  # of camera 2, in camera 1
+    other = (points - centre) @ R_2_1.mT
+    noise = torch.randn(count, 3, generator=generator) * 1e-3 * other[:, 2:]
+    wrong = torch.rand(count, 1, generator=generator) < 0.25
+    other = torch.where(wrong, other.roll(1, 0), other + noise)
+    rays1, rays2 = (torch.nn.functional.normalize(x, dim=-1)[None] for x in (points, other))
+    return rays1, rays2, R_2_1[None], -torch.nn.functional.normalize(centre, dim=-1)[None]
+
+
+@pytest.mark.parametrize(("turn", "tilt"), [(0.0, 0.0), (0.15, 0.9), (-0.05, -0.3)])
+def test_a_pose_settles_where_its_matches_agree(facade, turn, tilt):
+    """Directions 17 and 52 degrees off are found again.
+
+    Without the slope of the room of planes they end 36 and 109 degrees off.
+    """
+    rays1, rays2, R_2_1, direction = facade
+    settling = Settling(4)
+    torch.nn.init.zeros_(settling.sure.weight)
+    about = torch.tensor([[0.0, 1.0, 0.0]])
+    start = R_2_1 @ rotation_of_vector(turn * about)
+    tilted = (rotation_of_vector(tilt * about) @ direction[..., None])[..., 0]
+    seen = torch.zeros(1, rays1.shape[1], 4)
+    with torch.no_grad():
+        R, found = settling(rays1, rays2, start, tilted, seen)
+    angle = torch.arccos((((R[0].mT @ R_2_1[0]).trace() - 1) / 2).clamp(-1, 1))
+    assert torch.rad2deg(angle) < 1
+    assert torch.rad2deg(torch.arccos((found * direction).sum().clamp(-1, 1))) < 2
+
+
+def test_distances_are_angles_and_their_slopes_are_exact():
+    generator = torch.Generator().manual_seed(7)
+    draw = torch.randn(3, 5, 3, generator=generator, dtype=torch.float64)
+    rays1, rays2, direction = torch.nn.functional.normalize(draw, dim=-1)
+    rays1, rays2, direction = rays1[None], rays2[None], direction[:1]
+
+    def angle(change):
+        turned = rays2 @ rotation_of_vector(change[None, :3])[0]
+        shifted = torch.nn.functional.normalize(direction + change[3:], dim=-1)
+        return distances(rays1, turned, shifted).angle[..., 0]
+
+    steps = 1e-5 * torch.eye(6, dtype=torch.float64)
+    slopes = torch.stack([(angle(step) - angle(-step)) / 2e-5 for step in steps], -1)
+    found = distances(rays1, rays2, direction)
+    torch.testing.assert_close(found.turn, slopes[..., :3], atol=1e-6, rtol=0)
+    across = found.shift - (found.shift * direction).sum(-1, keepdim=True) * direction
+    torch.testing.assert_close(across, slopes[..., 3:], atol=1e-3, rtol=0)
+    # By hand: two rays in the plane of the baseline are at no distance; one lifted by 0.02 from
+    # it, across the baseline as the other, is shared between both: 0.02 over the root of 2.
+    x, z = torch.eye(3)[[0, 2]]
+    lifted = torch.tensor([0.0, 0.02, 1.0])[None, None]
+    assert distances(z[None, None], (z + 0.3 * x)[None, None] / 1.09**0.5, x[None]).angle == 0
+    found = distances(z[None, None], torch.nn.functional.normalize(lifted, dim=-1), x[None]).angle
+    assert float(found.abs()) == pytest.approx(0.02 / 2**0.5, rel=1e-3)
 
 
 def test_the_head_stays_in_float32(head):

@@ -213,6 +213,7 @@ def test_weights_without_a_pose_head_estimate_nothing(saved):
     ("change", "message"),
     [
         (lambda x: x.pop("enc_norm.bias"), "network small: enc_norm.bias is missing. Take a file"),
+        (lambda x: x.pop("pose_head.fc_t.bias"), "pose_head.fc_t.bias is missing. Take a file of"),
         (lambda x: x.update(extra=torch.ones(1)), "network small: extra is unknown"),
         (
             lambda x: x.update({"enc_norm.bias": torch.ones(3)}),
