@@ -147,6 +147,8 @@ class StageConfig:
     freeze: tuple[str, ...] = ()
     """Parts of the network that keep their weights: ``patch_embed``, ``enc_blocks``, ..., or
     ``all``."""
+    set_back: tuple[str, ...] = ()
+    """Parts of the network that begin with the weights of ``network.start`` again."""
     auxiliary: AuxiliaryConfig = field(default_factory=AuxiliaryConfig)
     """Terms beside the pose."""
     gcr: GcrConfig = field(default_factory=GcrConfig.tiny)
