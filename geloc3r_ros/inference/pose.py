@@ -5,7 +5,8 @@
 The network answers twice: ``T_2_1`` from one side and ``T_1_2`` from the other. How far one is
 from being the inverse of the other (the cycle error) tells how much to trust them. The estimate of
 a network that matches the views is the middle between ``T_1_2`` and the inverse of ``T_2_1``,
-which is nearer to the truth than either. That of ReLoc3R is ``T_1_2``, unchanged, as its authors
+which is nearer to the truth than either; where they are far apart one of them is wrong, and the
+estimate is the one that its matches bear out better. That of ReLoc3R is ``T_1_2``, unchanged, as its authors
 read it. Networks that match tell besides what the matches say for the pose
 (:mod:`geloc3r_ros.model.support`): whether there is one at all, and whether its direction is the
 only one that they allow.
@@ -44,6 +45,9 @@ POSE_NUMBERS = 12
 
 NOISE = POSE_NUMBERS + 7
 """Which of them is the noise of the matches; the information follows."""
+
+APART = math.radians(10.0)
+"""Directions of the two answers that are farther apart have no middle worth taking."""
 
 TINY = 1e-12
 """Instead of 0 in a denominator."""
@@ -254,8 +258,12 @@ def pose_from_heads(
     certainty, ambiguity = _support(raw_2_1, raw_1_2)
     if certainty is not None:
         other = inverse(T_2_1)
-        R_1_2 = interpolate(T_1_2, other, 0.5)[:3, :3]
-        direction = _middle(direction, other[:3, 3]) if directed else direction
+        if directed and translation_error > APART:
+            chosen = other if raw_2_1[NOISE] < raw_1_2[NOISE] else T_1_2
+            R_1_2, direction = chosen[:3, :3], chosen[:3, 3] / np.linalg.norm(chosen[:3, 3])
+        else:
+            R_1_2 = interpolate(T_1_2, other, 0.5)[:3, :3]
+            direction = _middle(direction, other[:3, 3]) if directed else direction
     doubt = "" if certainty is None else calibration.doubt(certainty)
     if not directed:
         vague = "the network gave a translation without direction"

@@ -135,6 +135,18 @@ def test_networks_that_match_are_read_in_the_middle_of_their_answers():
     assert public.T_1_2[:3, 3] == pytest.approx([1, 0, 0])
 
 
+@pytest.mark.parametrize("side", [1, 2])
+def test_of_answers_that_are_far_apart_the_one_that_is_borne_out_counts(side):
+    raws = borne_out(0.5, 0.2)
+    other = make_transform(T_1_2[:3, :3], rotation_about([0, 1, 0], 0.2) @ T_1_2[:3, 3])
+    raws[0][:12] = raw(inverse(other))  # 11 degrees from T_1_2, by the side of view 1
+    raws[0][19], raws[1][19] = (1e-8, 2e-8) if side == 1 else (2e-8, 1e-8)  # noise
+    found = estimate(*raws)
+    expected = other if side == 1 else T_1_2
+    assert found.T_1_2[:3, :3] == pytest.approx(expected[:3, :3])
+    assert found.T_1_2[:3, 3] == pytest.approx(expected[:3, 3] / np.linalg.norm(expected[:3, 3]))
+
+
 def test_opposite_directions_have_no_middle():
     raw_2_1, raw_1_2 = borne_out(0.5, 0.2)
     raw_2_1[:3] *= -1
