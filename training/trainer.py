@@ -116,7 +116,7 @@ class Trainer:
         """Weights of the start that the stage begins with again, by the names of the parts."""
         names = self.config.stages[self.index].set_back
         start = starting_parts(self.config) if names else {}
-        found = {}
+        found: dict[str, Tensor] = {}
         for name in names:
             prefix = f"network.{name}."
             part = {key: tensor for key, tensor in start.items() if key.startswith(prefix)}

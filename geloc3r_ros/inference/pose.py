@@ -6,8 +6,8 @@ The network answers twice: ``T_2_1`` from one side and ``T_1_2`` from the other.
 from being the inverse of the other (the cycle error) tells how much to trust them. The estimate of
 a network that matches the views is the middle between ``T_1_2`` and the inverse of ``T_2_1``,
 which is nearer to the truth than either; where they are far apart one of them is wrong, and the
-estimate is the one that its matches bear out better. That of ReLoc3R is ``T_1_2``, unchanged, as its authors
-read it. Networks that match tell besides what the matches say for the pose
+estimate is the one that its matches bear out better. That of ReLoc3R is ``T_1_2``, unchanged, as
+its authors read it. Networks that match tell besides what the matches say for the pose
 (:mod:`geloc3r_ros.model.support`): whether there is one at all, and whether its direction is the
 only one that they allow.
 """
