@@ -260,6 +260,9 @@ class Settling(nn.Module):
         sure = self.sure(seen)[..., 0].clamp(-SUREST, SUREST).exp()
         damping = self.DAMPING * torch.eye(6, device=rays1.device)
         for tolerance in self.tolerance.exp().repeat_interleave(self.TURNS):
+            # Where a pose has settled, its last step alone knows how it hangs together with the
+            # matches; before, the gradients of all steps together grow without bound.
+            R_2_1, direction = R_2_1.detach(), direction.detach()
             angle, turn, shift = distances(rays1, rays2 @ R_2_1, direction)
             weights = sure / (1 + (angle[..., 0] / tolerance).square())
             weights = weights / weights.sum(1, keepdim=True)
