@@ -31,7 +31,7 @@ out = Console(highlight=False, markup=False)
 
 UNTRAINED = Text(" UNTRAINED WEIGHTS: poses are noise. ", "bold white on red")
 PRECISION_HELP = "`auto`, `fp32`, `bf16`, `fp16`; `int8` for wide networks on a CPU."
-WEIGHTS_HELP = "`tiny`, a fetched hub name, or a .safetensors or .pth file."
+WEIGHTS_HELP = "`tiny`, `tiny-384`, a fetched hub name, or a .safetensors or .pth file."
 
 
 def application(help_text: str) -> typer.Typer:

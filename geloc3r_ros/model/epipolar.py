@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Distances", "Epipolar", "distances", "epipolar", "slope"]
+__all__ = ["Distances", "Epipolar", "distances", "epipolar", "parallax", "slope"]
 
 NEAREST = 1e-4
 """Least square of the sine of the angle between rays and baseline: nearer, a plane is open."""
@@ -73,6 +73,18 @@ def distances(rays1: Tensor, rays2: Tensor, direction: Tensor) -> Distances:
         turn / room - part * cosine2 * torch.linalg.cross(rays2, along),
         normal / room + part * (cosine1 * rays1 + cosine2 * rays2),
     )
+
+
+def parallax(rays1: Tensor, rays2: Tensor, direction: Tensor) -> Tensor:
+    """How far rays move away from where the direction points, radians for small ones, (B, K).
+
+    It is positive where the point lies before both cameras, and 0 for points that are infinitely
+    far. Arguments as of :func:`epipolar`.
+    """
+    normal = torch.linalg.cross(rays1, rays2)
+    away = torch.linalg.cross(rays2, direction[:, None].expand_as(rays2))
+    length = torch.linalg.vector_norm(away, dim=-1).clamp(min=NEAREST**0.5)
+    return (normal * away).sum(-1) / length
 
 
 def slope(rays1: Tensor, rays2: Tensor, direction: Tensor) -> Tensor:

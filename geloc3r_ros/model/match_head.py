@@ -12,9 +12,12 @@ How a correction follows from moments is a quotient of polynomials, which layers
 and never to the last digit. So a round is offered it: four sets of learned weights, as in Yi et
 al. (CVPR 2018, arXiv 1711.05971), each with the correction that brings the matches nearest to
 their epipolar planes (one step of Gauss and Newton), and regresses how much of each it takes,
-beside its own. What the last round regressed settles in some more such steps, on weights that are
-learned too. They are layers like others: differentiable, of fixed length, trained end to end; no
-hypothesis is drawn, tested or chosen.
+beside its own.
+
+After the first round the pose is looked for in other directions than the regressed one too, and
+what the last round regressed settles, in more such steps on weights that are learned too. They are
+layers like others: differentiable, of fixed length, trained end to end. Unlike RANSAC they draw no
+samples: the same directions are tried for every pair.
 
 Shapes: B pairs, K matches, D channels, h heads of pooling.
 """
@@ -26,7 +29,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from geloc3r_ros.model.epipolar import distances, epipolar
+from geloc3r_ros.model.epipolar import distances, epipolar, parallax
 from geloc3r_ros.model.pose_head import InFloat32
 from geloc3r_ros.model.support import support
 
@@ -226,21 +229,23 @@ class Settling(nn.Module):
     """Bring a pose that is nearly right to where its matches agree, in steps of least squares.
 
     How much a match counts is learned, and so is how far off it may be in each step; matches that
-    are farther count the less (the weights of Cauchy's distribution).
+    are farther count the less (the weights of Cauchy's distribution). Matches fit either sign of
+    a direction; in the end it is the one by which points lie before the cameras.
+
+    Args:
+        dim: Of what is made of each match.
+        widest: How far off, radians, a match may be in the first step, to begin with.
+        narrowest: The same of the last step.
+        steps: How many there are, each with a tolerance of its own.
     """
 
-    TOLERANCES, TURNS = 8, 2
-    """How many there are, and how many steps each is good for."""
-    WIDEST, NARROWEST = 8e-3, 2e-3
-    """How far off, radians, a match may be in the first and in the last step, to begin with."""
     DAMPING = 1e-6
     """Of the second moments of slopes; what matches leave open stays as it is."""
 
-    def __init__(self, dim: int) -> None:
+    def __init__(self, dim: int, widest: float, narrowest: float, steps: int) -> None:
         super().__init__()
         self.sure = nn.Linear(dim, 1)
-        widest, narrowest = math.log(self.WIDEST), math.log(self.NARROWEST)
-        self.tolerance = nn.Parameter(torch.linspace(widest, narrowest, self.TOLERANCES))
+        self.tolerance = nn.Parameter(torch.linspace(math.log(widest), math.log(narrowest), steps))
 
     def forward(
         self, rays1: Tensor, rays2: Tensor, R_2_1: Tensor, direction: Tensor, seen: Tensor
@@ -257,14 +262,25 @@ class Settling(nn.Module):
         Returns:
             Rotation and direction.
         """
-        sure = self.sure(seen)[..., 0].clamp(-SUREST, SUREST).exp()
+        sure = self.weigh(seen)
+        R_2_1, direction = self.settle(rays1, rays2, R_2_1, direction, sure)
+        return R_2_1, self.ahead(rays1, rays2, R_2_1, direction, sure)
+
+    def weigh(self, seen: Tensor) -> Tensor:
+        """How much each match (B, K, D) counts, (B, K)."""
+        return self.sure(seen)[..., 0].clamp(-SUREST, SUREST).exp()
+
+    def settle(
+        self, rays1: Tensor, rays2: Tensor, R_2_1: Tensor, direction: Tensor, sure: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Take all steps; arguments as of :meth:`forward`, with how much each match counts."""
         damping = self.DAMPING * torch.eye(6, device=rays1.device)
-        for tolerance in self.tolerance.exp().repeat_interleave(self.TURNS):
+        for tolerance in self.tolerance.exp():
             # Where a pose has settled, its last step alone knows how it hangs together with the
             # matches; before, the gradients of all steps together grow without bound.
             R_2_1, direction = R_2_1.detach(), direction.detach()
             angle, turn, shift = distances(rays1, rays2 @ R_2_1, direction)
-            weights = sure / (1 + (angle[..., 0] / tolerance).square())
+            weights = sure * _near(angle, tolerance)
             weights = weights / weights.sum(1, keepdim=True)
             moments = _moments(weights[:, None], torch.cat((turn, shift, angle), -1))[:, 0]
             size = moments[:, range(3, 6), range(3, 6)].sum(1) + self.DAMPING
@@ -274,22 +290,76 @@ class Settling(nn.Module):
             direction = nn.functional.normalize(direction + step[:, 3:], dim=-1)
         return R_2_1, direction
 
+    def agreement(
+        self, rays1: Tensor, rays2: Tensor, R_2_1: Tensor, direction: Tensor, sure: Tensor
+    ) -> Tensor:
+        """How far the matches bear a pose out, 0 to 1, (B,); arguments as of :meth:`settle`."""
+        angle = distances(rays1, rays2 @ R_2_1, direction).angle
+        near = _near(angle, self.tolerance[-1].exp())
+        return (sure * near).sum(1) / sure.sum(1)
+
+    def ahead(
+        self, rays1: Tensor, rays2: Tensor, R_2_1: Tensor, direction: Tensor, sure: Tensor
+    ) -> Tensor:
+        """The direction (B, 3) or its opposite; arguments as of :meth:`settle`."""
+        turned = rays2 @ R_2_1
+        weights = sure * _near(distances(rays1, turned, direction).angle, self.tolerance[-1].exp())
+        forth = (weights * parallax(rays1, turned, direction)).sum(1, keepdim=True)
+        return torch.where(forth < 0, -direction, direction)
+
+
+class Search(Settling):
+    """Settle from several directions, and go on from the pose that most matches bear out.
+
+    Turning and moving aside look alike where points are about as far as each other, so that a
+    pose that is far off may settle where few matches agree.
+    """
+
+    AXES = (
+        (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0),
+        (1.0, 1.0, 1.0), (-1.0, 1.0, 1.0), (1.0, -1.0, 1.0), (1.0, 1.0, -1.0),
+    )  # fmt: skip
+    """Where it starts, beside what was regressed: no line is farther than 40 degrees from one."""
+    MATCHES = 160
+    """That are looked at, the most mutual ones."""
+
+    def forward(
+        self, rays1: Tensor, rays2: Tensor, R_2_1: Tensor, direction: Tensor, seen: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Find a pose; arguments and result as of :class:`Settling`."""
+        sure = self.weigh(seen)
+        axes = nn.functional.normalize(torch.tensor(self.AXES, device=rays1.device), dim=-1)
+        starts = torch.cat((direction[:, None], axes.expand(len(rays1), -1, -1)), 1)
+        count = starts.shape[1]
+        looked_at = (rays1[:, : self.MATCHES], rays2[:, : self.MATCHES])
+        there = [x.repeat_interleave(count, 0) for x in looked_at]
+        each = sure[:, : self.MATCHES].repeat_interleave(count, 0)
+        turns = R_2_1.repeat_interleave(count, 0)
+        turns, directions = self.settle(*there, turns, starts.flatten(0, 1), each)
+        borne_out = self.agreement(*there, turns, directions, each)
+        best = borne_out.unflatten(0, (-1, count)).argmax(1, keepdim=True)
+        first = count * torch.arange(len(rays1), device=rays1.device)[:, None]
+        best = (best + first)[:, 0]
+        R_2_1, direction = turns[best], directions[best]
+        return R_2_1, self.ahead(rays1, rays2, R_2_1, direction, sure)
+
 
 class MatchPoseHead(InFloat32):
     """Regress the raw pose numbers of one side from its matches; always in float32."""
 
-    ROUNDS = 5
+    LATER_ROUNDS = 2
 
     def __init__(self, token_dim: int, dim: int = 64) -> None:
         super().__init__()
         self.token = nn.Linear(token_dim, dim)
         self.first, self.later = Round(dim), Round(dim)
-        self.settling = Settling(dim)
+        self.search = Search(dim, widest=8e-2, narrowest=5e-3, steps=10)
+        self.settling = Settling(dim, widest=8e-3, narrowest=2e-3, steps=8)
         self.start_still()
 
     def start_still(self) -> None:
         """Begin with hardly any correction of its own; all tokens and matches count alike."""
-        for layer in (self.token, self.settling.sure):
+        for layer in (self.token, self.search.sure, self.settling.sure):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
         with torch.no_grad():
@@ -320,13 +390,16 @@ class MatchPoseHead(InFloat32):
             direction = rays1.new_zeros(batch, 3)  # of the translation, turned into camera 1
             memory = rays1.new_zeros(batch, Round.MEMORY)
             poses = []
-            for part in (self.first, *[self.later] * (self.ROUNDS - 1)):
+            for part in (self.first, *[self.later] * self.LATER_ROUNDS):
                 R_2_1, direction = R_2_1.detach(), direction.detach()
                 turned = rays2 @ R_2_1
                 step, memory, seen = part(rays1, turned, direction, features, context, memory)
                 R_2_1 = R_2_1 @ rotation_of_vector(step[:, :3])
                 direction = nn.functional.normalize(direction + step[:, 3:], dim=-1)
                 poses.append((R_2_1, direction))
+                if part is self.first:
+                    R_2_1, direction = self.search(rays1, rays2, R_2_1, direction, seen)
+                    poses.append((R_2_1, direction))
             R_2_1, direction = self.settling(rays1, rays2, R_2_1, direction, seen)
             poses.append((R_2_1, direction))
             raws = [torch.cat(((R @ d[..., None])[..., 0], R.flatten(1)), -1) for R, d in poses]
@@ -338,6 +411,11 @@ def _moments(weights: Tensor, x: Tensor) -> Tensor:
     """Weighted second moments (B, h, n, n) of x (B, K, n) by weights (B, h, K)."""
     weighted = weights[:, :, None] * x.mT[:, None]
     return (weighted.flatten(1, 2) @ x).unflatten(1, weighted.shape[1:3])
+
+
+def _near(angle: Tensor, tolerance: Tensor) -> Tensor:
+    """Weights (B, K) of matches at these angles (B, K, 1) from their epipolar planes."""
+    return 1 / (1 + (angle[..., 0] / tolerance).square())
 
 
 def _radial(direction: Tensor) -> Tensor:

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights: found by name, checked, loaded, saved, and what is known about them.
 
-A name is ``tiny`` (ships with the package), a hub repository (``siyan824/reloc3r-512``, brought
-by ``geloc3r fetch``) or a file: ``.safetensors``, or ``.pth`` with the weights under ``model``.
+A name is ``tiny`` or ``tiny-384`` (ship with the package), a hub repository
+(``siyan824/reloc3r-512``, brought by ``geloc3r fetch``) or a file: ``.safetensors``, or ``.pth``
+with the weights under ``model``.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ __all__ = [
     "save_weights",
 ]
 
-SHIPPED = Path(__file__).parents[1] / "weights" / "tiny.safetensors"
+SHIPPED = {"tiny": 256, "tiny-384": 384}
+"""What ships, one file, with the longer side of the images it looks at."""
+SHIPPED_FILE = Path(__file__).parents[1] / "weights" / "tiny.safetensors"
 METADATA_KEY = "geloc3r"
 POSE_HEAD = "pose_head."
 TRUNK = ("patch_embed.proj", "enc_", "dec_", "decoder_embed")
@@ -99,7 +102,7 @@ def read_info(name: str | Path) -> WeightsInfo:
     """Tell what weights are, without loading their tensors.
 
     Args:
-        name: ``tiny``, a hub repository, or a file.
+        name: ``tiny``, ``tiny-384``, a hub repository, or a file.
 
     Raises:
         WeightsError: if there are none of that name, or the file is damaged or of another network.
@@ -120,7 +123,7 @@ def load_weights(
     """Build the network that weights belong to, and load them.
 
     Args:
-        name: ``tiny``, a hub repository, or a file.
+        name: ``tiny``, ``tiny-384``, a hub repository, or a file.
         dtype: Precision of all but the pose head, which is always float32.
         device: Where the network goes.
 
@@ -210,15 +213,15 @@ def locate_weights(name: str | Path) -> Path:
     Raises:
         WeightsError: if there are none of that name on this machine.
     """
-    if str(name) == "tiny":
-        return SHIPPED
+    if str(name) in SHIPPED:
+        return SHIPPED_FILE
     with contextlib.suppress(OSError):  # raised where it is longer than a path may be
         if Path(name).exists():
             return Path(name)
     if hub.is_hub_name(str(name)) and Path(name).suffix not in SUFFIXES:
         return hub.cached(str(name))
     raise WeightsError(
-        f"there are no weights {str(name)!r}; give tiny, a hub repository "
+        f"there are no weights {str(name)!r}; give {', '.join(SHIPPED)}, a hub repository "
         f"({', '.join(hub.PUBLIC_WEIGHTS)}) or a .safetensors or .pth file that exists"
     )
 
@@ -233,6 +236,9 @@ def _info(
     try:
         values = json.loads(metadata[METADATA_KEY])
         config = ModelConfig.from_dict(values.pop("config"))
+        if str(name) in SHIPPED:
+            values["name"] = str(name)
+            config = dataclasses.replace(config, image_size=SHIPPED[str(name)])
         return WeightsInfo(config=config, dtype=dtype, **values)
     except (
         AttributeError, ConfigError, KeyError, RecursionError, TypeError, ValueError

@@ -2,80 +2,96 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pairs of photographs that nobody measured, for geloc3r eval pairs.
 
-    python test/benchmark/photograph_pairs.py photographs castle --focal 2905.88 --centre 1416 1064
+    pip install pycolmap
+    python test/benchmark/photograph_pairs.py photographs castle
     geloc3r eval pairs castle/pairs.json --method geloc3r --method sift --out results/castle
 
-Each photograph is paired with the next ones. RootSIFT and poselib's LO-RANSAC at full resolution
-say how the cameras stood; a pair counts where many matches bear that out, whatever the samples.
-So no pair is one that features fail on: this tells how near others come to them.
+COLMAP (J. Schönberger and J.-M. Frahm, CVPR 2016) finds out how all cameras stood, from all
+photographs together. So pairs are among them that features would fail on alone: all that share
+a fair part of the points, are turned by at most 60 degrees and did move. Their images are
+undistorted, and small.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import math
+import random
+import tempfile
 from pathlib import Path
 
 import cv2
 import numpy as np
-import poselib
-from rich.progress import track
+import pycolmap
 
-from geloc3r_ros.evaluation.classical import Points
-from geloc3r_ros.geometry import (
-    Array,
-    angle_between,
-    inverse,
-    make_transform,
-    rotation_angle,
-    rotation_from_quat_xyzw,
-)
-from geloc3r_ros.inference.images import Image, read_image
+from geloc3r_ros.geometry import Array, inverse, rotation_angle
 
-FEATURES, RATIO = 12_000, 0.8
-SEEDS = 3
-AGREE = math.radians(1.0), math.radians(3.0)
-"""Rotation and direction of all seeds must be as near as this."""
+FULL_SIDE = 1600
+"""Longer side of the photographs that COLMAP gets, pixels."""
+SHARED_POINTS, SHARED = 25, 0.08
+"""Points that both views of a pair see, at least; the same as a share of those of either."""
+TURN, LEAST_BASELINE = np.radians(60), 0.02
+"""Largest rotation, and the least baseline over the median depth."""
 
 
-class Features:
-    """Of one photograph: RootSIFT (R. Arandjelovic and A. Zisserman, CVPR 2012)."""
+def reconstruct(files: list[Path], work: Path, several: bool) -> pycolmap.Reconstruction:
+    """Where all cameras stood; undistorted photographs go to ``work / "images"``."""
+    photographs = work / "photographs"
+    photographs.mkdir()
+    for file in files:
+        image = shrunk(cv2.imread(str(file)), FULL_SIDE)
+        quality = [cv2.IMWRITE_JPEG_QUALITY, 97]
+        cv2.imwrite(str(photographs / f"{file.stem}.jpg"), image, quality)
+    options = pycolmap.FeatureExtractionOptions()
+    options.sift.peak_threshold = 0.004
+    reader = pycolmap.ImageReaderOptions()
+    reader.camera_model = "SIMPLE_RADIAL"
+    mode = pycolmap.CameraMode.PER_IMAGE if several else pycolmap.CameraMode.SINGLE
+    database = work / "database.db"
+    pycolmap.extract_features(
+        database, photographs, camera_mode=mode, reader_options=reader, extraction_options=options
+    )
+    pycolmap.match_exhaustive(database)
+    found = pycolmap.incremental_mapping(database, photographs, work)
+    if not found:
+        raise SystemExit("COLMAP found no two photographs that show the same")
+    largest = max(found.values(), key=lambda one: one.num_reg_images())
+    sparse = work / "largest"
+    sparse.mkdir()
+    largest.write(sparse)
+    pycolmap.undistort_images(work, sparse, photographs)
+    return pycolmap.Reconstruction(work / "sparse")
 
-    def __init__(self, rgb: Image) -> None:
-        sift = cv2.SIFT.create(FEATURES, contrastThreshold=0.01)
-        keys, found = sift.detectAndCompute(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), None)
-        self.points: Points = np.array([key.pt for key in keys])
-        self.descriptors = np.sqrt(found / found.sum(1, keepdims=True))
 
-    def matches(self, other: Features) -> tuple[Points, Points]:
-        """Pixels of this photograph and of the other one."""
-        two = cv2.BFMatcher(cv2.NORM_L2).knnMatch(self.descriptors, other.descriptors, 2)
-        good = [first for first, second in two if first.distance < RATIO * second.distance]
-        return self.points[[m.queryIdx for m in good]], other.points[[m.trainIdx for m in good]]
+def shrunk(image: Array, side: int) -> Array:
+    """An image whose longer side has at most so many pixels."""
+    height, width = image.shape[:2]
+    scale = side / max(height, width)
+    if scale >= 1:
+        return image
+    size = round(width * scale), round(height * scale)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
-def truth(
-    a: Features, b: Features, camera: dict[str, object], tolerance: float, least: int
-) -> Array | None:
-    """``T_a_b``, or None where too few matches bear it out, or other samples say another."""
-    points = a.matches(b)
-    if len(points[0]) < least:
-        return None
-    poses = []
-    for seed in range(SEEDS):
-        options = {"max_epipolar_error": tolerance, "max_iterations": 20_000, "seed": seed}
-        pose, info = poselib.estimate_relative_pose(*points, camera, camera, options)
-        if info["num_inliers"] < least:
-            return None
-        w, *xyz = pose.q
-        t_b_a = np.asarray(pose.t) / np.linalg.norm(pose.t)
-        poses.append(make_transform(rotation_from_quat_xyzw([*xyz, w]), t_b_a))
-    for other in poses[1:]:
-        turn = rotation_angle(poses[0][:3, :3].T @ other[:3, :3])
-        if turn > AGREE[0] or angle_between(poses[0][:3, 3], other[:3, 3]) > AGREE[1]:
-            return None
-    return inverse(poses[0])
+def pairs_of(reconstruction: pycolmap.Reconstruction) -> list[tuple[int, int, Array]]:
+    """Numbers of two images and ``T_a_b``, of all pairs that are asked for."""
+    images = sorted(reconstruction.images.values(), key=lambda image: image.name)
+    points = [{p.point3D_id for p in image.points2D if p.has_point3D()} for image in images]
+    poses = [np.vstack((image.cam_from_world().matrix(), [0, 0, 0, 1])) for image in images]
+    pairs = []
+    for a in range(len(images)):
+        for b in range(a + 1, len(images)):
+            both = points[a] & points[b]
+            fewer = min(len(points[a]), len(points[b]))
+            T_a_b = poses[a] @ inverse(poses[b])
+            if len(both) < max(SHARED_POINTS, SHARED * fewer):
+                continue
+            places = np.array([reconstruction.points3D[i].xyz for i in both])
+            depth = np.median(places @ poses[a][2, :3] + poses[a][2, 3])
+            baseline = np.linalg.norm(T_a_b[:3, 3]) / depth
+            if rotation_angle(T_a_b[:3, :3]) <= TURN and baseline >= LEAST_BASELINE:
+                pairs.append((images[a].image_id, images[b].image_id, T_a_b))
+    return pairs
 
 
 def main() -> None:
@@ -83,54 +99,45 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("photographs", type=Path, help="folder, of one camera, in order")
+    parser.add_argument("photographs", type=Path, help="folder")
     parser.add_argument("out", type=Path, help="new folder")
-    parser.add_argument("--focal", type=float, required=True, help="pixels, at full resolution")
-    parser.add_argument("--centre", type=float, nargs=2, help="principal point; the middle")
     parser.add_argument("--side", type=int, default=640, help="longer side of the pairs' images")
-    parser.add_argument("--next", type=int, default=3, help="photographs each is paired with")
-    parser.add_argument("--tolerance", type=float, default=2.0, help="of a match, pixels")
-    parser.add_argument("--least", type=int, default=150, help="matches within it that are asked")
+    parser.add_argument("--every", type=int, default=1, help="take every so many-th photograph")
+    parser.add_argument("--pairs", type=int, default=60, help="at most, drawn by chance")
+    parser.add_argument("--several-cameras", action="store_true", help="each has a focal length")
     asked = parser.parse_args()
     files = sorted(
         p for p in asked.photographs.iterdir() if p.suffix.lower() in {".jpg", ".jpeg", ".png"}
-    )
+    )[:: asked.every]
     if len(files) < 2:
         parser.error(f"{asked.photographs} has {len(files)} photographs; 2 are needed")
     asked.out.mkdir(parents=True)
-    images = [read_image(file) for file in files]
-    height, width = images[0].shape[:2]
-    x, y = asked.centre or ((width - 1) / 2, (height - 1) / 2)
-    K = np.array([[asked.focal, 0, x], [0, asked.focal, y], [0, 0, 1]])
-    small = (asked.side, round(height * asked.side / width))
-    if height > width:
-        small = (round(width * asked.side / height), asked.side)
-    scale = np.diag([small[0] / width, small[1] / height, 1.0])
-    shift = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # centres of pixels are integers
-    K_small = np.linalg.inv(shift) @ scale @ shift @ K
-    for file, image in zip(files, images, strict=True):
-        resized = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
-        cv2.imwrite(str(asked.out / f"{file.stem}.png"), resized[..., ::-1])
-    places = [
-        (i, j)
-        for i in range(len(files))
-        for j in range(i + 1, min(i + 1 + asked.next, len(files)))
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        reconstruction = reconstruct(files, work, asked.several_cameras)
+        found = pairs_of(reconstruction)
+        random.Random(0).shuffle(found)
+        names, Ks = {}, {}
+        for number, image in reconstruction.images.items():
+            photograph = cv2.imread(str(work / "images" / image.name))
+            small = shrunk(photograph, asked.side)
+            scale = np.divide(small.shape[1::-1], photograph.shape[1::-1])
+            K = np.diag([*scale, 1]) @ reconstruction.cameras[image.camera_id].calibration_matrix()
+            K[:2, 2] -= 0.5  # COLMAP's centres of pixels are at a half
+            names[number], Ks[number] = f"{Path(image.name).stem}.png", K.tolist()
+            cv2.imwrite(str(asked.out / names[number]), small)
+    pairs = [
+        {"images": [names[a], names[b]], "K": [Ks[a], Ks[b]], "T_a_b": T_a_b.tolist()}
+        for a, b, T_a_b in found[: asked.pairs]
     ]
-    features = [Features(image) for image in images]
-    camera = {
-        "model": "PINHOLE", "width": width, "height": height,
-        "params": [asked.focal, asked.focal, x, y],
-    }  # fmt: skip
-    pairs = []
-    for i, j in track(places, "truth"):
-        T_a_b = truth(features[i], features[j], camera, asked.tolerance, asked.least)
-        if T_a_b is not None:
-            names = [f"{files[k].stem}.png" for k in (i, j)]
-            pairs.append({"images": names, "K": [K_small.tolist()] * 2, "T_a_b": T_a_b.tolist()})
     (asked.out / "pairs.json").write_text(
-        json.dumps({"name": asked.photographs.name, "pairs": pairs}), encoding="utf-8"
+        json.dumps({"name": asked.out.name, "pairs": pairs}), encoding="utf-8"
     )
-    print(f"{asked.out}/pairs.json: {len(pairs)} pairs of {len(places)}")
+    print(
+        f"{asked.out}/pairs.json: {len(pairs)} pairs of {len(found)}, of "
+        f"{len(reconstruction.images)} of {len(files)} photographs, which COLMAP places to "
+        f"{reconstruction.compute_mean_reprojection_error():.1f} pixels"
+    )
 
 
 if __name__ == "__main__":

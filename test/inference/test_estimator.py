@@ -297,6 +297,18 @@ def test_the_network_is_told_the_focal_length_of_its_image(estimator):
     assert unknown[0].digest != known[0].digest
 
 
+def test_tiny_384_looks_at_larger_images(estimator):
+    K = np.array([[500.0, 0, 319.5], [0, 500, 239.5], [0, 0, 1]])
+    larger = RelativePoseEstimator.load("tiny-384", device="cpu", precision="fp32")
+    (view,) = larger.prepare([scene(1)], [K])
+    assert (view.pixels.shape, view.focal) == ((288, 384, 3), pytest.approx(300))
+    pair = [read_image(STEREO / f"{side}01.jpg") for side in ("left", "right")]
+    one, other = larger.estimate(*pair), estimator.estimate(*pair)
+    rotation, direction = pose_errors(one.T_1_2, other.T_1_2)
+    assert rotation < np.radians(2)
+    assert direction < np.radians(8)
+
+
 def test_tiny_computes_in_float32_in_two_threads():
     tiny = RelativePoseEstimator.load("tiny", device="cpu")
     assert tiny.precision == "fp32"

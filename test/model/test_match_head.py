@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from geloc3r_ros.geometry import rotation_about
-from geloc3r_ros.model.epipolar import distances, slope
+from geloc3r_ros.model.epipolar import distances, parallax, slope
 from geloc3r_ros.model.match_head import (
     MatchPoseHead,
+    Search,
     Settling,
     _along,
     _shortened,
@@ -51,10 +52,10 @@ def test_rotations_of_vectors(angle):
 
 def test_each_round_says_a_pose(head):
     raw = head(*matches())
-    assert raw.shape == (6, 2, 41)  # and one that has settled
+    assert raw.shape == (5, 2, 41)  # three, one that was searched for, and one that has settled
     R = raw[..., 3:12].unflatten(-1, (3, 3))
     torch.testing.assert_close(R @ R.mT, torch.eye(3).expand_as(R), atol=1e-5, rtol=0)
-    torch.testing.assert_close(torch.linalg.vector_norm(raw[..., :3], dim=-1), torch.ones(6, 2))
+    torch.testing.assert_close(torch.linalg.vector_norm(raw[..., :3], dim=-1), torch.ones(5, 2))
 
 
 def test_what_the_matches_say_of_the_last_pose_comes_along(head):
@@ -62,7 +63,7 @@ def test_what_the_matches_say_of_the_last_pose_comes_along(head):
     raw = head(rays1, rays2, features)
     t, R = raw[-1, :, :3], raw[-1, :, 3:12].unflatten(-1, (3, 3))
     expected = support(rays1, rays2 @ R, (R.mT @ t[..., None])[..., 0], features)
-    torch.testing.assert_close(raw[:, :, 12:], expected.expand(6, -1, -1), atol=1e-5, rtol=1e-3)
+    torch.testing.assert_close(raw[:, :, 12:], expected.expand(5, -1, -1), atol=1e-5, rtol=1e-3)
 
 
 def test_the_order_of_matches_does_not_matter(head):
@@ -164,7 +165,7 @@ def test_a_pose_settles_where_its_matches_agree(facade, turn, tilt):
     Without the slope of the room of planes they end 36 and 109 degrees off.
     """
     rays1, rays2, R_2_1, direction = facade
-    settling = Settling(4)
+    settling = Settling(4, widest=8e-3, narrowest=2e-3, steps=16)
     torch.nn.init.zeros_(settling.sure.weight)
     about = torch.tensor([[0.0, 1.0, 0.0]])
     start = R_2_1 @ rotation_of_vector(turn * about)
@@ -175,6 +176,54 @@ def test_a_pose_settles_where_its_matches_agree(facade, turn, tilt):
     angle = torch.arccos((((R[0].mT @ R_2_1[0]).trace() - 1) / 2).clamp(-1, 1))
     assert torch.rad2deg(angle) < 1
     assert torch.rad2deg(torch.arccos((found * direction).sum().clamp(-1, 1))) < 2
+
+
+@pytest.mark.parametrize("turn", [(0.0, 0.0, 0.0), (0.1, -0.5, 0.0), (0.0, 0.3, 0.2)])
+def test_a_search_finds_a_pose_from_far_off(facade, turn):
+    """Whatever the first direction, here the opposite of the true one, and 29 degrees off."""
+    rays1, rays2, R_2_1, direction = facade
+    search = Search(4, widest=8e-2, narrowest=5e-3, steps=10)
+    torch.nn.init.zeros_(search.sure.weight)
+    seen = torch.zeros(2, rays1.shape[1], 4)
+    start = R_2_1 @ rotation_of_vector(torch.tensor([turn]))
+    with torch.no_grad():  # of two pairs, each has a pose of its own
+        R, found = search(
+            torch.cat((rays1, rays2)),
+            torch.cat((rays2, rays1)),
+            torch.cat((start, start.mT)),
+            torch.cat((-direction, direction)),
+            seen,
+        )
+    angle = torch.arccos((((R[0].mT @ R_2_1[0]).trace() - 1) / 2).clamp(-1, 1))
+    assert torch.rad2deg(angle) < 5
+    assert torch.rad2deg(torch.arccos((found[0] * direction).sum().clamp(-1, 1))) < 15
+    torch.testing.assert_close(R[1], R[0].mT, atol=0.1, rtol=0)
+    back = -(R_2_1[0] @ direction[0])  # of T_1_2, in camera 2
+    assert torch.rad2deg(torch.arccos((found[1] * back).sum().clamp(-1, 1))) < 15
+
+
+def test_no_direction_is_far_from_where_a_search_starts():
+    axes = torch.nn.functional.normalize(torch.tensor(Search.AXES), dim=-1)
+    lines = torch.nn.functional.normalize(torch.randn(5000, 3), dim=-1)
+    nearest = (lines @ axes.mT).abs().amax(1)
+    assert torch.rad2deg(torch.arccos(nearest.clamp(max=1))).max() < 40
+
+
+def test_points_before_the_cameras_tell_the_sign_of_a_direction():
+    # By hand: camera 2 stands 1 m to the left of camera 1, so that T_2_1 moves points to the
+    # right; a point 10 m ahead moves by atan(1 / 10). One behind both moves the other way.
+    right = torch.tensor([[1.0, 0.0, 0.0]])
+    ahead, behind = torch.tensor([0.0, 0.0, 10.0]), torch.tensor([0.0, 0.0, -10.0])
+    points = torch.stack((ahead, behind, 1e6 * ahead))[None]
+    rays1 = torch.nn.functional.normalize(points, dim=-1)
+    rays2 = torch.nn.functional.normalize(points + right, dim=-1)
+    angle = np.sin(np.arctan(0.1))
+    expected = torch.tensor([[angle, angle, 0.0]], dtype=torch.float32)
+    torch.testing.assert_close(parallax(rays1, rays2, right), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(parallax(rays1, rays2, -right), -expected, atol=1e-5, rtol=0)
+    # What a camera takes for the ray of a point behind it is that of the point's mirror image.
+    mirrored = parallax(-rays1[:, 1:2], -rays2[:, 1:2], right)
+    torch.testing.assert_close(mirrored, torch.tensor([[-angle]], dtype=torch.float32))
 
 
 def test_distances_are_angles_and_their_slopes_are_exact():

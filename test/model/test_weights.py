@@ -68,6 +68,14 @@ def test_what_is_saved_comes_back(saved, model, info):
     assert all(parameter.requires_grad for parameter in loaded.parameters())
 
 
+def test_what_ships_looks_at_images_of_two_sizes(tiny_state):
+    assert [read_info(name).image_size for name in ("tiny", "tiny-384")] == [256, 384]
+    model, info = load_weights("tiny-384")
+    assert (info.name, model.config.image_size) == ("tiny-384", 384)
+    assert model.state_dict().keys() == tiny_state.keys()
+    assert all(torch.equal(x, tiny_state[name]) for name, x in model.state_dict().items())
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_leaves_the_pose_head_alone(tmp_path, model, info, dtype):
     save_weights(tmp_path / "half.safetensors", model, info, dtype)
@@ -291,7 +299,7 @@ def test_metadata_of_another_version_is_refused(saved, info):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("huge", "there are no weights 'huge'; give tiny, a hub repository"),
+        ("huge", "there are no weights 'huge'; give tiny, tiny-384, a hub repository"),
         ("a" * 5000, "there are no weights 'aaaa"),
         ("folder/absent.pth", "there are no weights 'folder/absent.pth'"),
         ("folder/absent.safetensors", "there are no weights 'folder/absent.safetensors'"),
