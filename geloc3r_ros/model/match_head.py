@@ -331,12 +331,12 @@ class Search(Settling):
         axes = nn.functional.normalize(torch.tensor(self.AXES, device=rays1.device), dim=-1)
         starts = torch.cat((direction[:, None], axes.expand(len(rays1), -1, -1)), 1)
         count = starts.shape[1]
-        looked_at = (rays1[:, : self.MATCHES], rays2[:, : self.MATCHES])
-        there = [x.repeat_interleave(count, 0) for x in looked_at]
-        each = sure[:, : self.MATCHES].repeat_interleave(count, 0)
+        some1, some2, some_sure = (
+            x[:, : self.MATCHES].repeat_interleave(count, 0) for x in (rays1, rays2, sure)
+        )
         turns = R_2_1.repeat_interleave(count, 0)
-        turns, directions = self.settle(*there, turns, starts.flatten(0, 1), each)
-        borne_out = self.agreement(*there, turns, directions, each)
+        turns, directions = self.settle(some1, some2, turns, starts.flatten(0, 1), some_sure)
+        borne_out = self.agreement(some1, some2, turns, directions, some_sure)
         best = borne_out.unflatten(0, (-1, count)).argmax(1, keepdim=True)
         first = count * torch.arange(len(rays1), device=rays1.device)[:, None]
         best = (best + first)[:, 0]
