@@ -315,11 +315,6 @@ class Search(Settling):
     pose that is far off may settle where few matches agree.
     """
 
-    AXES = (
-        (1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0),
-        (1.0, 1.0, 1.0), (-1.0, 1.0, 1.0), (1.0, -1.0, 1.0), (1.0, 1.0, -1.0),
-    )  # fmt: skip
-    """Where it starts, beside what was regressed: no line is farther than 40 degrees from one."""
     MATCHES = 160
     """That are looked at, the most mutual ones."""
 
@@ -328,8 +323,8 @@ class Search(Settling):
     ) -> tuple[Tensor, Tensor]:
         """Find a pose; arguments and result as of :class:`Settling`."""
         sure = self.weigh(seen)
-        axes = nn.functional.normalize(torch.tensor(self.AXES, device=rays1.device), dim=-1)
-        starts = torch.cat((direction[:, None], axes.expand(len(rays1), -1, -1)), 1)
+        axes = self.axes(rays1.device).expand(rays1.shape[0], -1, -1)
+        starts = torch.cat((direction[:, None], axes), 1)
         count = starts.shape[1]
         some1, some2, some_sure = (
             x[:, : self.MATCHES].repeat_interleave(count, 0) for x in (rays1, rays2, sure)
@@ -338,10 +333,17 @@ class Search(Settling):
         turns, directions = self.settle(some1, some2, turns, starts.flatten(0, 1), some_sure)
         borne_out = self.agreement(some1, some2, turns, directions, some_sure)
         best = borne_out.unflatten(0, (-1, count)).argmax(1, keepdim=True)
-        first = count * torch.arange(len(rays1), device=rays1.device)[:, None]
+        first = count * torch.arange(rays1.shape[0], device=rays1.device)[:, None]
         best = (best + first)[:, 0]
         R_2_1, direction = turns[best], directions[best]
         return R_2_1, self.ahead(rays1, rays2, R_2_1, direction, sure)
+
+    @staticmethod
+    def axes(device: torch.device) -> Tensor:
+        """Where it starts beside what was regressed, (7, 3): no line is 40 degrees from all."""
+        eye = torch.eye(3, device=device)
+        corners = torch.cat((torch.ones_like(eye[:1]), 1 - 2 * eye))
+        return torch.cat((eye, nn.functional.normalize(corners, dim=-1)))
 
 
 class MatchPoseHead(InFloat32):
