@@ -128,7 +128,7 @@ def test_one_batch_is_learnt_by_heart(trainer):
     before = objective(batch, 0).terms
     training.run()
     after = objective(batch, 0).terms
-    # Four cells share a truth. A pose cannot be read off matches of a stem that knows nothing; that
+    # Four cells share a truth. No pose can be read off matches of a stem that knows nothing; that
     # the head learns is shown on simulated ones (test_objectives.py).
     assert after["coarse"] < 0.75 * before["coarse"]
 
@@ -178,9 +178,11 @@ def test_two_processes_do_what_one_does(tmp_path, trainer, smoke):
     trainer("one", *changes).run()
     one, two = (Checkpoint.read(tmp_path / n / "last.pt") for n in ("one", "two"))
     assert one.step == two.step == 2
-    for name, tensor in one.state["parts"].items():
-        # Adam takes a gradient of nearly nothing for a step by its sign, which rounding decides;
-        # if a gradient of one process were left out, most would differ.
-        apart = (tensor - two.state["parts"][name]).abs() > 2e-4
-        assert apart.float().mean() < 0.05, name
+    # Adam takes a gradient of nearly nothing for a step by its sign, which rounding decides, most of
+    # all where a step of the head's search or its settling starts from weights of zero.
+    apart = [
+        (tensor - two.state["parts"][name]).abs().flatten() > 2e-4
+        for name, tensor in one.state["parts"].items()
+    ]
+    assert torch.cat(apart).float().mean() < 0.01
     assert one.metrics["pairs"] == two.metrics["pairs"]
