@@ -178,8 +178,8 @@ def test_two_processes_do_what_one_does(tmp_path, trainer, smoke):
     trainer("one", *changes).run()
     one, two = (Checkpoint.read(tmp_path / n / "last.pt") for n in ("one", "two"))
     assert one.step == two.step == 2
-    # Adam takes a gradient of nearly nothing for a step by its sign, which rounding decides, most of
-    # all where a step of the head's search or its settling starts from weights of zero.
+    # Adam takes a gradient of nearly nothing for a step by its sign, which rounding decides, most
+    # of all where the search and the settling of the head start from weights of zero.
     apart = [
         (tensor - two.state["parts"][name]).abs().flatten() > 2e-4
         for name, tensor in one.state["parts"].items()
