@@ -128,9 +128,9 @@ def test_one_batch_is_learnt_by_heart(trainer):
     before = objective(batch, 0).terms
     training.run()
     after = objective(batch, 0).terms
-    # Four cells share a truth. No pose can be read off matches of a stem that knows nothing; that
-    # the head learns is shown on simulated ones (test_objectives.py).
-    assert after["coarse"] < 0.75 * before["coarse"]
+    assert after["coarse"] < 0.75 * before["coarse"]  # four cells share a truth
+    # Of matches by a stem that knows nothing the pose does not get far; where it settles is chance.
+    assert after["rounds"] < 0.97 * before["rounds"]
 
 
 def two_processes(settings, folder, changes):
