@@ -129,7 +129,7 @@ def test_one_batch_is_learnt_by_heart(trainer):
     training.run()
     after = objective(batch, 0).terms
     assert after["coarse"] < 0.75 * before["coarse"]  # four cells share a truth
-    # Of matches by a stem that knows nothing the pose does not get far; where it settles is chance.
+    # Of matches by a stem that knows nothing a pose does not get far, and settles by chance.
     assert after["rounds"] < 0.97 * before["rounds"]
 
 
