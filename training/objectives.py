@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from geloc3r_ros.errors import ConfigError
 from geloc3r_ros.model import EncodedView, GeLoc3r
-from geloc3r_ros.model.match_head import MatchPoseHead
+from geloc3r_ros.model.match_head import MatchPoseHead, Side
 from geloc3r_ros.model.network import Evidence
 from geloc3r_ros.model.pose_head import pose_from_raw
 from geloc3r_training.gcr import (
@@ -43,7 +43,7 @@ class SimulatedMatches(Objective):
         """Compute the losses of a batch at a step of the stage; there is no view to be seen."""
         head = self.network.pose_head
         assert isinstance(head, MatchPoseHead)
-        rounds = head(batch.rays1, batch.rays2, batch.features)
+        rounds = head.answer(Side(batch.rays1, batch.rays2, batch.features)).rounds
         loss, tallies = torch.zeros(()), {}
         for age, raw in enumerate(rounds.flip(0)):
             rotation, direction = pose_errors(pose_from_raw(raw), batch.T_2_1)

@@ -3,13 +3,11 @@
 """What the estimator says about a pair of images, and how it follows from the two heads.
 
 The network answers twice: ``T_2_1`` from one side and ``T_1_2`` from the other. How far one is
-from being the inverse of the other (the cycle error) tells how much to trust them. The estimate of
-a network that matches the views is the middle between ``T_1_2`` and the inverse of ``T_2_1``,
-which is nearer to the truth than either; where they are far apart one of them is wrong, and the
-estimate is the one that its matches bear out better. That of ReLoc3R is ``T_1_2``, unchanged, as
-its authors read it. Networks that match tell besides what the matches say for the pose
-(:mod:`geloc3r_ros.model.support`): whether there is one at all, and whether its direction is the
-only one that they allow.
+from being the inverse of the other (the cycle error) tells how much to trust them. The estimate
+is ``T_1_2``, as ReLoc3R's authors read it. A network that matches the views has settled it on the
+matches of both sides, and tells besides what each side found alone, for the cycle error, and what
+the matches say for the pose (:mod:`geloc3r_ros.model.support`): whether there is one at all, and
+whether its direction is the only one that they allow.
 """
 
 from __future__ import annotations
@@ -24,12 +22,11 @@ from geloc3r_ros.errors import WeightsError
 from geloc3r_ros.geometry import (
     Array,
     angle_between,
-    interpolate,
-    inverse,
     make_transform,
     rotation_angle,
 )
 from geloc3r_ros.model.pose_head import pose_from_raw_on_host
+from geloc3r_ros.model.support import SUPPORT
 
 __all__ = ["Calibration", "Latency", "PoseEstimate", "left_open", "pose_from_heads"]
 
@@ -41,13 +38,13 @@ MIN_LENGTH = 1e-9
 """A raw translation shorter than this has no direction."""
 
 POSE_NUMBERS = 12
-"""Of the numbers of a head, those that are the pose; :func:`support` tells what the others are."""
+"""Of the numbers of a head, those that are the pose; what :func:`support` tells follows."""
 
 NOISE = POSE_NUMBERS + 7
 """Which of them is the noise of the matches; the information follows."""
 
-APART = math.radians(10.0)
-"""Directions of the two answers that are farther apart have no middle worth taking."""
+ALONE = POSE_NUMBERS + SUPPORT
+"""From which of them on they are the pose that the side found alone."""
 
 TINY = 1e-12
 """Instead of 0 in a denominator."""
@@ -228,7 +225,7 @@ def pose_from_heads(
     """Turn the raw numbers of both heads into an estimate.
 
     Args:
-        raw_2_1: of ``T_2_1``, from the side of view 1: 12, and 29 more where the network matches.
+        raw_2_1: of ``T_2_1``, from the side of view 1: 12, and 41 more where the network matches.
         raw_1_2: of ``T_1_2``, from the side of view 2.
         calibration: of the weights.
         trained: whether the weights are.
@@ -248,22 +245,12 @@ def pose_from_heads(
             trained=trained,
             latency=latency,
         )
-    T_2_1, T_1_2 = pose_from_raw_on_host(raw_2_1), pose_from_raw_on_host(raw_1_2)
-    R_1_2, t_1_2 = T_1_2[:3, :3], T_1_2[:3, 3]
-    rotation_error = rotation_angle(R_1_2 @ T_2_1[:3, :3])
-    translation_error = angle_between(t_1_2, -R_1_2 @ T_2_1[:3, 3])
-    length = np.linalg.norm(t_1_2)
+    T_1_2 = pose_from_raw_on_host(raw_1_2)
+    rotation_error, translation_error = _cycle_errors(raw_2_1, raw_1_2)
+    length = np.linalg.norm(T_1_2[:3, 3])
     directed = bool(length > MIN_LENGTH and np.isfinite(translation_error))
-    direction = t_1_2 / length if directed else np.zeros(3)
+    direction = T_1_2[:3, 3] / length if directed else np.zeros(3)
     certainty, ambiguity = _support(raw_2_1, raw_1_2)
-    if certainty is not None:
-        other = inverse(T_2_1)
-        if directed and translation_error > APART:
-            chosen = other if raw_2_1[NOISE] < raw_1_2[NOISE] else T_1_2
-            R_1_2, direction = chosen[:3, :3], chosen[:3, 3] / np.linalg.norm(chosen[:3, 3])
-        else:
-            R_1_2 = interpolate(T_1_2, other, 0.5)[:3, :3]
-            direction = _middle(direction, other[:3, 3]) if directed else direction
     doubt = "" if certainty is None else calibration.doubt(certainty)
     if not directed:
         vague = "the network gave a translation without direction"
@@ -274,7 +261,7 @@ def pose_from_heads(
     known = not (doubt or vague)
     unknown = None if certainty is None or not directed else left_open(raw_2_1, direction)
     return PoseEstimate(
-        T_1_2=make_transform(R_1_2, direction),
+        T_1_2=make_transform(T_1_2[:3, :3], direction),
         cycle_rotation_error=rotation_error,
         cycle_translation_error=translation_error if directed else np.pi,
         covariance=calibration.covariance(
@@ -304,7 +291,7 @@ def left_open(raw_2_1: Array, t: Array) -> Array:
     Returns:
         Covariance (6, 6), of the direction, then of the rotation about the axes of camera 1.
     """
-    noise, information = raw_2_1[NOISE], _symmetric(raw_2_1[NOISE + 1 :])
+    noise, information = raw_2_1[NOISE], _symmetric(raw_2_1[NOISE + 1 : ALONE])
     across = np.zeros((6, 5))  # from a turn and a shift across t
     across[:3, :3] = np.eye(3)
     across[3:, 3:] = np.linalg.svd(t[None])[2][1:].T
@@ -322,11 +309,16 @@ def _symmetric(triangle: Array) -> Array:
     return upper + np.triu(upper, 1).T
 
 
-def _middle(a: Array, b: Array) -> Array:
-    """Unit vector (3,) half-way from unit vector ``a`` to ``b``; ``a`` if they are opposite."""
-    middle = a + b / np.linalg.norm(b)
-    length = np.linalg.norm(middle)
-    return np.asarray(middle / length if length > MIN_LENGTH else a)
+def _cycle_errors(raw_2_1: Array, raw_1_2: Array) -> tuple[float, float]:
+    """How far the answers of both sides are from being inverses, by angle and by direction."""
+    if len(raw_1_2) > ALONE:
+        raw_2_1, raw_1_2 = raw_2_1[ALONE:], raw_1_2[ALONE:]
+    T_2_1, T_1_2 = pose_from_raw_on_host(raw_2_1), pose_from_raw_on_host(raw_1_2)
+    R_1_2 = T_1_2[:3, :3]
+    return (
+        rotation_angle(R_1_2 @ T_2_1[:3, :3]),
+        angle_between(T_1_2[:3, 3], -R_1_2 @ T_2_1[:3, 3]),
+    )
 
 
 def _support(*raws: Array) -> tuple[float | None, float | None]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 __all__ = ["Distances", "Epipolar", "distances", "epipolar", "parallax", "slope"]
 
@@ -73,6 +73,48 @@ def distances(rays1: Tensor, rays2: Tensor, direction: Tensor) -> Distances:
         turn / room - part * cosine2 * torch.linalg.cross(rays2, along),
         normal / room + part * (cosine1 * rays1 + cosine2 * rays2),
     )
+
+
+class Matched:
+    """Rays of matches that are compared with many poses, a few products each.
+
+    Args:
+        rays1: Unit rays in camera 1, (B, K, 3).
+        rays2: Their matches in camera 2, not turned, (B, K, 3).
+    """
+
+    def __init__(self, rays1: Tensor, rays2: Tensor) -> None:
+        self.rays1, self.rays2 = rays1, rays2
+        self._products = (rays1[..., :, None] * rays2[..., None, :]).flatten(2)
+        eye = torch.eye(3, dtype=rays1.dtype, device=rays1.device)
+        self._pick = eye[:, None]  # (i, 1, m): the ray of view 1
+        # Rows of (k, i): what a ray of view 2 is multiplied by for part k of a normal.
+        self._cross = torch.linalg.cross(eye[:, None].expand(3, 3, 3), eye.expand(3, 3, 3))
+        self._cross = self._cross.permute(2, 0, 1).flatten(0, 1)
+
+    def distances(self, R_2_1: Tensor, direction: Tensor) -> Tensor:
+        """:func:`distances` of a pose: ``turn``, ``shift`` and ``angle`` in one, (B, K, 7).
+
+        What does not depend on the lengths of planes is linear in the nine products of two rays.
+
+        Args:
+            R_2_1: Rotation, (B, 3, 3).
+            direction: Of the translation, in camera 1, length 1, (B, 3).
+        """
+        along = direction[..., None]
+        there = R_2_1 @ along  # the direction in camera 2
+        normal = (self._cross @ R_2_1.mT).unflatten(1, (3, 3)).flatten(2).mT
+        turn = self._pick * there[:, None] - R_2_1.mT[..., None] * direction[:, None, None]
+        linear = torch.cat((turn.flatten(1, 2), normal, normal @ along), -1)
+        found = self._products @ linear
+        across = torch.linalg.cross(R_2_1, direction[:, None].expand_as(R_2_1))
+        turned = self.rays2 @ torch.cat((R_2_1, across, there), -1)
+        rays2, across, cosine2 = turned.split((3, 3, 1), -1)
+        cosine1 = self.rays1 @ along
+        share = (2 + NEAREST - cosine1.square() - cosine2.square()).rsqrt()
+        bend = torch.cat((-cosine2 * across, cosine1 * self.rays1 + cosine2 * rays2), -1)
+        bend = nn.functional.pad(bend, (0, 1))
+        return share * (found + found[..., 6:] * share.square() * bend)
 
 
 def parallax(rays1: Tensor, rays2: Tensor, direction: Tensor) -> Tensor:

@@ -15,9 +15,11 @@ their epipolar planes (one step of Gauss and Newton), and regresses how much of 
 beside its own.
 
 After the first round the pose is looked for in other directions than the regressed one too, and
-what the last round regressed settles, in more such steps on weights that are learned too. They are
-layers like others: differentiable, of fixed length, trained end to end. Unlike RANSAC they draw no
-samples: the same directions are tried for every pair.
+what the last round regressed settles, in more such steps on weights that are learned too. In the
+end the answers of both sides, each found on its own matches, and a last search settle together on
+all matches of both, and the one that is borne out best is the pose. They are layers like others:
+differentiable, of fixed length, trained end to end. Unlike RANSAC they draw no samples: the same
+directions are tried for every pair.
 
 Shapes: B pairs, K matches, D channels, h heads of pooling.
 """
@@ -25,15 +27,16 @@ Shapes: B pairs, K matches, D channels, h heads of pooling.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from geloc3r_ros.model.epipolar import distances, epipolar, parallax
+from geloc3r_ros.model.epipolar import Matched, distances, epipolar, parallax
 from geloc3r_ros.model.pose_head import InFloat32
 from geloc3r_ros.model.support import support
 
-__all__ = ["MatchPoseHead", "rays", "rotation_of_vector"]
+__all__ = ["Answer", "MatchPoseHead", "Side", "rays", "rotation_of_vector"]
 
 NEAR = 5e-3
 """Sine of the angle between two rays from which on the plane they span is well defined."""
@@ -50,6 +53,41 @@ SUREST = 6.0
 """Logarithm of how much more a match may count than usual, or less."""
 LONGEST = (0.3, 0.7)
 """Beyond it a correction by least squares is shortened: of rotation, of direction, radians."""
+
+
+class Side(NamedTuple):
+    """Where the other view shows cells of this side's view."""
+
+    here: Tensor
+    """Unit rays of the cells in this side's camera, (B, K, 3)."""
+    there: Tensor
+    """Unit rays of their matches in the other one, (B, K, 3)."""
+    features: Tensor
+    """How sure each match is, (B, K, 2)."""
+    tokens: Tensor | None = None
+    """Decoder tokens of the cells, (B, K, C), where there are images."""
+
+    def with_rows(self, other: Side) -> Side:
+        """Both as one batch; tokens have both or neither."""
+        tokens = None
+        if self.tokens is not None and other.tokens is not None:
+            tokens = torch.cat((self.tokens, other.tokens))
+        pairs = zip(self[:3], other[:3], strict=True)
+        here, there, features = (torch.cat(pair) for pair in pairs)
+        return Side(here, there, features, tokens)
+
+
+class Answer(NamedTuple):
+    """What a side alone says; R maps this side's camera into the other one."""
+
+    rounds: Tensor
+    """t and R by rows after each round, (rounds, B, 12)."""
+    R: Tensor
+    """Rotation in the end, (B, 3, 3)."""
+    direction: Tensor
+    """Of the translation, in this side's camera, (B, 3)."""
+    sure: Tensor
+    """How much each match counts, (B, K)."""
 
 
 def rays(pixels: Tensor, focal: Tensor, size: tuple[int, int]) -> Tensor:
@@ -248,7 +286,7 @@ class Settling(nn.Module):
         self.tolerance = nn.Parameter(torch.linspace(math.log(widest), math.log(narrowest), steps))
 
     def forward(
-        self, rays1: Tensor, rays2: Tensor, R_2_1: Tensor, direction: Tensor, seen: Tensor
+        self, rays1: Tensor, rays2: Tensor, R_2_1: Tensor, direction: Tensor, sure: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Settle a pose.
 
@@ -257,12 +295,11 @@ class Settling(nn.Module):
             rays2: Their matches in camera 2, (B, K, 3).
             R_2_1: Rotation (B, 3, 3).
             direction: Of the translation, in camera 1, unit length, (B, 3).
-            seen: What the last round made of each match, (B, K, D).
+            sure: How much each match counts, (B, K); see :meth:`weigh`.
 
         Returns:
             Rotation and direction.
         """
-        sure = self.weigh(seen)
         R_2_1, direction = self.settle(rays1, rays2, R_2_1, direction, sure)
         return R_2_1, self.ahead(rays1, rays2, R_2_1, direction, sure)
 
@@ -273,28 +310,45 @@ class Settling(nn.Module):
     def settle(
         self, rays1: Tensor, rays2: Tensor, R_2_1: Tensor, direction: Tensor, sure: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Take all steps; arguments as of :meth:`forward`, with how much each match counts."""
+        """Take all steps; arguments as of :meth:`forward`."""
+        matched = Matched(rays1, rays2)
         damping = self.DAMPING * torch.eye(6, device=rays1.device)
         for tolerance in self.tolerance.exp():
             # Where a pose has settled, its last step alone knows how it hangs together with the
             # matches; before, the gradients of all steps together grow without bound.
             R_2_1, direction = R_2_1.detach(), direction.detach()
-            angle, turn, shift = distances(rays1, rays2 @ R_2_1, direction)
-            weights = sure * _near(angle, tolerance)
-            weights = weights / weights.sum(1, keepdim=True)
-            moments = _moments(weights[:, None], torch.cat((turn, shift, angle), -1))[:, 0]
-            size = moments[:, range(3, 6), range(3, 6)].sum(1) + self.DAMPING
+            rows = matched.distances(R_2_1, direction)
+            weights = (sure * _near(rows[..., 6], tolerance))[..., None]
+            moments = (weights / weights.sum(1, keepdim=True) * rows).mT @ rows
+            size = moments[:, 3:6, 3:6].diagonal(dim1=-2, dim2=-1).sum(-1) + self.DAMPING
             square = moments[:, :6, :6] + damping + size[:, None, None] * _radial(direction)
             step = _shortened(_solve(square, -moments[:, :6, 6:])[..., 0])
             R_2_1 = R_2_1 @ rotation_of_vector(step[:, :3])
             direction = nn.functional.normalize(direction + step[:, 3:], dim=-1)
         return R_2_1, direction
 
+    def best(
+        self, rays1: Tensor, rays2: Tensor, turns: Tensor, directions: Tensor, sure: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Settle from S rotations (B, S, 3, 3) and directions (B, S, 3), and keep the best.
+
+        The other arguments are those of :meth:`forward`.
+        """
+        count = directions.shape[1]
+        rays1, rays2, sure = (x.repeat_interleave(count, 0) for x in (rays1, rays2, sure))
+        turns, directions = turns.flatten(0, 1), directions.flatten(0, 1)
+        turns, directions = self.settle(rays1, rays2, turns, directions, sure)
+        borne_out = self.agreement(rays1, rays2, turns, directions, sure)
+        best = borne_out.unflatten(0, (-1, count)).argmax(1, keepdim=True)
+        first = count * torch.arange(best.shape[0], device=rays1.device)[:, None]
+        best = (best + first)[:, 0]
+        return turns[best], directions[best]
+
     def agreement(
         self, rays1: Tensor, rays2: Tensor, R_2_1: Tensor, direction: Tensor, sure: Tensor
     ) -> Tensor:
         """How far the matches bear a pose out, 0 to 1, (B,); arguments as of :meth:`settle`."""
-        angle = distances(rays1, rays2 @ R_2_1, direction).angle
+        angle = distances(rays1, rays2 @ R_2_1, direction).angle[..., 0]
         near = _near(angle, self.tolerance[-1].exp())
         return (sure * near).sum(1) / sure.sum(1)
 
@@ -303,7 +357,8 @@ class Settling(nn.Module):
     ) -> Tensor:
         """The direction (B, 3) or its opposite; arguments as of :meth:`settle`."""
         turned = rays2 @ R_2_1
-        weights = sure * _near(distances(rays1, turned, direction).angle, self.tolerance[-1].exp())
+        angle = distances(rays1, turned, direction).angle[..., 0]
+        weights = sure * _near(angle, self.tolerance[-1].exp())
         forth = (weights * parallax(rays1, turned, direction)).sum(1, keepdim=True)
         return torch.where(forth < 0, -direction, direction)
 
@@ -319,23 +374,14 @@ class Search(Settling):
     """That are looked at, the most mutual ones."""
 
     def forward(
-        self, rays1: Tensor, rays2: Tensor, R_2_1: Tensor, direction: Tensor, seen: Tensor
+        self, rays1: Tensor, rays2: Tensor, R_2_1: Tensor, direction: Tensor, sure: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Find a pose; arguments and result as of :class:`Settling`."""
-        sure = self.weigh(seen)
         axes = self.axes(rays1.device).expand(rays1.shape[0], -1, -1)
         starts = torch.cat((direction[:, None], axes), 1)
-        count = starts.shape[1]
-        some1, some2, some_sure = (
-            x[:, : self.MATCHES].repeat_interleave(count, 0) for x in (rays1, rays2, sure)
-        )
-        turns = R_2_1.repeat_interleave(count, 0)
-        turns, directions = self.settle(some1, some2, turns, starts.flatten(0, 1), some_sure)
-        borne_out = self.agreement(some1, some2, turns, directions, some_sure)
-        best = borne_out.unflatten(0, (-1, count)).argmax(1, keepdim=True)
-        first = count * torch.arange(rays1.shape[0], device=rays1.device)[:, None]
-        best = (best + first)[:, 0]
-        R_2_1, direction = turns[best], directions[best]
+        turns = R_2_1[:, None].expand(-1, starts.shape[1], -1, -1)
+        some1, some2, some_sure = (x[:, : self.MATCHES] for x in (rays1, rays2, sure))
+        R_2_1, direction = self.best(some1, some2, turns, starts, some_sure)
         return R_2_1, self.ahead(rays1, rays2, R_2_1, direction, sure)
 
     @staticmethod
@@ -347,7 +393,7 @@ class Search(Settling):
 
 
 class MatchPoseHead(InFloat32):
-    """Regress the raw pose numbers of one side from its matches; always in float32."""
+    """Regress the raw pose numbers of both sides from their matches; always in float32."""
 
     LATER_ROUNDS = 2
 
@@ -369,44 +415,101 @@ class MatchPoseHead(InFloat32):
                 part.say.weight.mul_(0.01)
                 part.say.bias.zero_()
 
-    def forward(
-        self, rays1: Tensor, rays2: Tensor, features: Tensor, tokens: Tensor | None = None
-    ) -> Tensor:
-        """Regress ``T_2_1`` from where view 2 shows cells of view 1.
-
-        Args:
-            rays1: Unit rays of the cells in camera 1, (B, K, 3).
-            rays2: Unit rays of their matches in camera 2, (B, K, 3).
-            features: How sure each match is, (B, K, 2).
-            tokens: Decoder tokens of the cells, (B, K, C), where there are images.
+    def forward(self, side1: Side, side2: Side) -> tuple[Tensor, Tensor]:
+        """Regress ``T_2_1`` and ``T_1_2``.
 
         Returns:
-            Raw numbers after each round, (rounds, B, 41), float32: t, then R by rows, then the
-            :func:`support` of the last pose.
+            Raw numbers of each side after each round, of which the last are those of both sides
+            together, (rounds, B, 53), float32: t, then R by rows (12), then the :func:`support`
+            of the last pose by the side's matches (29), then the pose that the side found alone
+            (12).
         """
-        with torch.autocast(rays1.device.type, enabled=False):
-            rays1, rays2, features = rays1.float(), rays2.float(), features.float()
-            context = 0.0 if tokens is None else self.token(tokens.float())
-            batch = rays1.shape[0]
-            R_2_1 = torch.eye(3, device=rays1.device).expand(batch, 3, 3)
-            direction = rays1.new_zeros(batch, 3)  # of the translation, turned into camera 1
-            memory = rays1.new_zeros(batch, Round.MEMORY)
-            poses = []
-            for part in (self.first, *[self.later] * self.LATER_ROUNDS):
-                R_2_1, direction = R_2_1.detach(), direction.detach()
-                turned = rays2 @ R_2_1
-                step, memory, seen = part(rays1, turned, direction, features, context, memory)
-                R_2_1 = R_2_1 @ rotation_of_vector(step[:, :3])
-                direction = nn.functional.normalize(direction + step[:, 3:], dim=-1)
-                poses.append((R_2_1, direction))
-                if part is self.first:
-                    R_2_1, direction = self.search(rays1, rays2, R_2_1, direction, seen)
-                    poses.append((R_2_1, direction))
-            R_2_1, direction = self.settling(rays1, rays2, R_2_1, direction, seen)
-            poses.append((R_2_1, direction))
-            raws = [torch.cat(((R @ d[..., None])[..., 0], R.flatten(1)), -1) for R, d in poses]
-            borne = support(rays1, rays2 @ R_2_1, direction, features)
-            return torch.cat((torch.stack(raws), borne.expand(len(raws), -1, -1)), -1)
+        with torch.autocast(side1.here.device.type, enabled=False):
+            answer1, answer2 = self._answers(side1, side2)
+            R_2_1, direction = self._together(side1, side2, answer1, answer2)
+            found = (R_2_1, direction), _inverse(R_2_1, direction)
+            return (
+                _numbers(side1, answer1, *found[0]),
+                _numbers(side2, answer2, *found[1]),
+            )
+
+    def answer(self, side: Side) -> Answer:
+        """What a side says of the other one's pose, by its own matches alone."""
+        here, there, features = (x.float() for x in side[:3])
+        context = 0.0 if side.tokens is None else self.token(side.tokens.float())
+        batch = here.shape[0]
+        R = torch.eye(3, device=here.device).expand(batch, 3, 3)
+        direction = here.new_zeros(batch, 3)  # of the translation, turned into this camera
+        memory = here.new_zeros(batch, Round.MEMORY)
+        poses = []
+        for part in (self.first, *[self.later] * self.LATER_ROUNDS):
+            R, direction = R.detach(), direction.detach()
+            step, memory, seen = part(here, there @ R, direction, features, context, memory)
+            R = R @ rotation_of_vector(step[:, :3])
+            direction = nn.functional.normalize(direction + step[:, 3:], dim=-1)
+            poses.append((R, direction))
+            if part is self.first:
+                R, direction = self.search(here, there, R, direction, self.search.weigh(seen))
+                poses.append((R, direction))
+        sure = self.settling.weigh(seen)
+        R, direction = self.settling(here, there, R, direction, sure)
+        poses.append((R, direction))
+        return Answer(torch.stack([_raw(*pose) for pose in poses]), R, direction, sure)
+
+    def _answers(self, side1: Side, side2: Side) -> tuple[Answer, Answer]:
+        if side1.here.shape[1:] != side2.here.shape[1:]:
+            return self.answer(side1), self.answer(side2)
+        # The weights of both sides are the same, so two sides are one batch.
+        both = self.answer(side1.with_rows(side2))
+        rounds = both.rounds.unflatten(1, (2, -1)).unbind(1)
+        rest = (x.unflatten(0, (2, -1)).unbind() for x in both[1:])
+        answer1, answer2 = (Answer(*x) for x in zip(rounds, *rest, strict=True))
+        return answer1, answer2
+
+    def _together(
+        self, side1: Side, side2: Side, answer1: Answer, answer2: Answer
+    ) -> tuple[Tensor, Tensor]:
+        """Rotation and direction of ``T_2_1`` that all matches of both sides bear out best."""
+        by_side = (
+            (side1.here.float(), side2.there.float()),
+            (side1.there.float(), side2.here.float()),
+            (answer1.sure, answer2.sure),
+        )
+        half = self.search.MATCHES // 2
+        some1, some2, some_sure = (torch.cat([x[:, :half] for x in x12], 1) for x12 in by_side)
+        rays1, rays2, sure = (torch.cat(x12, 1) for x12 in by_side)
+        axes = self.search.axes(sure.device).expand(sure.shape[0], -1, -1)
+        turned = answer1.R[:, None].expand(-1, axes.shape[1], -1, -1)
+        starts = (
+            (answer1.R, answer1.direction),
+            _inverse(answer2.R, answer2.direction),
+            self.search.best(some1, some2, turned, axes, some_sure),
+        )
+        turns, directions = (torch.stack(parts, 1) for parts in zip(*starts, strict=True))
+        R_2_1, direction = self.settling.best(rays1, rays2, turns, directions, sure)
+        return R_2_1, self.settling.ahead(rays1, rays2, R_2_1, direction, sure)
+
+
+def _inverse(R: Tensor, direction: Tensor) -> tuple[Tensor, Tensor]:
+    """Rotation (B, 3, 3) and direction (B, 3) of the pose of the other side.
+
+    A direction is that of the translation turned into the camera the pose maps from.
+    """
+    return R.mT, -(R @ direction[..., None])[..., 0]
+
+
+def _raw(R: Tensor, direction: Tensor) -> Tensor:
+    """t, then R by rows, (B, 12)."""
+    return torch.cat(((R @ direction[..., None])[..., 0], R.flatten(1)), -1)
+
+
+def _numbers(side: Side, answer: Answer, R: Tensor, direction: Tensor) -> Tensor:
+    """Raw numbers of a side after each round, (rounds, B, 53), the given pose the last."""
+    here, there, features = (x.float() for x in side[:3])
+    poses = torch.cat((answer.rounds, _raw(R, direction)[None]))
+    borne = support(here, there @ R, direction, features)
+    rest = torch.cat((borne, _raw(answer.R, answer.direction)), -1)
+    return torch.cat((poses, rest.expand(poses.shape[0], -1, -1)), -1)
 
 
 def _moments(weights: Tensor, x: Tensor) -> Tensor:
@@ -416,8 +519,8 @@ def _moments(weights: Tensor, x: Tensor) -> Tensor:
 
 
 def _near(angle: Tensor, tolerance: Tensor) -> Tensor:
-    """Weights (B, K) of matches at these angles (B, K, 1) from their epipolar planes."""
-    return 1 / (1 + (angle[..., 0] / tolerance).square())
+    """Weights (B, K) of matches at these angles (B, K) from their epipolar planes."""
+    return 1 / (1 + (angle / tolerance).square())
 
 
 def _radial(direction: Tensor) -> Tensor:
@@ -426,17 +529,22 @@ def _radial(direction: Tensor) -> Tensor:
 
 
 def _solve(square: Tensor, right: Tensor) -> Tensor:
-    """Solve positive definite systems (..., n, n) for right sides (..., n, m), by Gauss-Jordan.
+    """Solve positive definite systems (..., 6, 6) for right sides (..., 6, m), by blocks.
 
-    ONNX has no operator for it; n is small.
+    ONNX has no operator for it.
     """
-    n = square.shape[-1]
-    eye = torch.eye(n, device=square.device)
-    both = torch.cat((square, right), -1)
-    for i in range(n):
-        row = both[..., i : i + 1, :] / both[..., i : i + 1, i : i + 1]
-        both = both - (both[..., :, i : i + 1] - eye[:, i : i + 1]) * row
-    return both[..., n:]
+    first, both, last = square[..., :3, :3], square[..., :3, 3:], square[..., 3:, 3:]
+    inverse = _inverted(first)
+    through = both.mT @ inverse
+    upper, lower = right[..., :3, :], right[..., 3:, :]
+    below = _inverted(last - through @ both) @ (lower - through @ upper)
+    return torch.cat((inverse @ (upper - both @ below), below), -2)
+
+
+def _inverted(x: Tensor) -> Tensor:
+    """Inverses of positive definite matrices (..., 3, 3), by cofactors."""
+    cofactors = torch.linalg.cross(x.roll(-1, -2), x.roll(1, -2))
+    return cofactors / (x[..., :1, :] * cofactors[..., :1, :]).sum(-1, keepdim=True)
 
 
 def _shortened(steps: Tensor) -> Tensor:

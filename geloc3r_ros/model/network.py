@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from geloc3r_ros.errors import ImageError
 from geloc3r_ros.model.blocks import NORM_EPS, DecoderBlock, EncoderBlock
 from geloc3r_ros.model.config import ModelConfig
-from geloc3r_ros.model.match_head import MatchPoseHead, rays
+from geloc3r_ros.model.match_head import MatchPoseHead, Side, rays
 from geloc3r_ros.model.matching import Chosen, ConvEmbed, Described, Matcher
 from geloc3r_ros.model.pose_head import PoseHead, pose_from_raw
 from geloc3r_ros.model.rope import RotaryTable, rotary_table
@@ -195,7 +195,7 @@ class GeLoc3r(nn.Module):
         return self.dec_norm(x1), self.dec_norm(x2)
 
     def decode(self, view1: EncodedView, view2: EncodedView) -> tuple[Tensor, Tensor]:
-        """Regress the raw numbers (B, 12 or 41), float32, of ``T_2_1`` and of ``T_1_2``."""
+        """Regress the raw numbers (B, 12 or 53), float32, of ``T_2_1`` and of ``T_1_2``."""
         raw1, raw2 = self.regress(view1, view2, *self.decode_tokens(view1, view2))
         return raw1[-1], raw2[-1]
 
@@ -215,7 +215,7 @@ class GeLoc3r(nn.Module):
         Returns:
             Raw numbers of ``T_2_1`` and of ``T_1_2`` after each round of the head, the last of
             which count, (rounds, B, 12) float32. In design ``matching`` what the matches say of
-            the last pose follows, (rounds, B, 41).
+            the last pose follows, and the pose that the side found alone, (rounds, B, 53).
         """
         return self.read(*self.evidence(view1, view2, tokens1, tokens2))
 
@@ -250,13 +250,14 @@ class GeLoc3r(nn.Module):
 
     def read(self, side1: Evidence, side2: Evidence) -> tuple[Tensor, Tensor]:
         """Regress from the evidence; returns what :meth:`regress` does."""
+        if isinstance(self.pose_head, MatchPoseHead):
+            return self.pose_head(Side(*side1), Side(*side2))
         if side1[0].shape[1:] == side2[0].shape[1:]:
             # The weights of both sides are the same, so two sides are one batch.
-            raw = self.pose_head(*map(torch.cat, zip(side1, side2, strict=True)))
-            raw1, raw2 = raw.unflatten(-2, (2, -1)).unbind(-3)
+            raw1, raw2 = self.pose_head(torch.cat((*side1, *side2))).unflatten(0, (2, -1)).unbind()
         else:
             raw1, raw2 = self.pose_head(*side1), self.pose_head(*side2)
-        return (raw1[None], raw2[None]) if raw1.ndim == 2 else (raw1, raw2)
+        return raw1[None], raw2[None]
 
     def _describe(self, view: EncodedView, tokens: Tensor) -> Tensor:
         assert self.matcher

@@ -109,7 +109,7 @@ NO_NOISE = [0.0, *np.eye(6)[np.triu_indices(6)]]
 def borne_out(certainty, ambiguity):
     """Raw numbers of both heads: matches as certain, normals as ambiguous as said."""
     numbers = [certainty, 0.04 * ambiguity**2, 0, 0, 0.04, 0, 0.09, *NO_NOISE]
-    return [np.concatenate([raw(T), numbers]) for T in (inverse(T_1_2), T_1_2)]
+    return [np.concatenate([raw(T), numbers, raw(T)]) for T in (inverse(T_1_2), T_1_2)]
 
 
 def test_certain_matches_of_one_direction_give_a_pose():
@@ -118,47 +118,23 @@ def test_certain_matches_of_one_direction_give_a_pose():
     assert (found.certainty, found.ambiguity) == pytest.approx((0.5, 0.2))
 
 
-def test_networks_that_match_are_read_in_the_middle_of_their_answers():
-    raw_2_1, raw_1_2 = borne_out(0.5, 0.2)
-    # From the side of view 1: turned by 0.2 about y of camera 1, as its direction is.
-    turn = rotation_about([0, 1, 0], 0.2)
-    other = make_transform(turn @ T_1_2[:3, :3], turn @ T_1_2[:3, 3])
-    raw_2_1[:12] = raw(inverse(other))
-    found = estimate(raw_2_1, raw_1_2)
-    half = rotation_about([0, 1, 0], 0.1)
-    assert found.T_1_2[:3, :3] == pytest.approx(half @ T_1_2[:3, :3])
-    assert found.T_1_2[:3, 3] == pytest.approx([np.cos(0.1), 0, -np.sin(0.1)])
-    assert found.cycle_rotation_error == pytest.approx(0.2)
-    public = estimate(raw_2_1[:12], raw_1_2[:12])
-    assert found.cycle_translation_error == pytest.approx(public.cycle_translation_error)
-    assert public.T_1_2[:3, :3] == pytest.approx(T_1_2[:3, :3])
-    assert public.T_1_2[:3, 3] == pytest.approx([1, 0, 0])
-
-
 @pytest.mark.parametrize("side", [1, 2])
-def test_of_answers_that_are_far_apart_the_one_that_is_borne_out_counts(side):
+def test_what_each_side_found_alone_is_the_cycle_error_and_nothing_else(side):
     raws = borne_out(0.5, 0.2)
-    other = make_transform(T_1_2[:3, :3], rotation_about([0, 1, 0], 0.2) @ T_1_2[:3, 3])
-    raws[0][:12] = raw(inverse(other))  # 11 degrees from T_1_2, by the side of view 1
-    raws[0][19], raws[1][19] = (1e-8, 2e-8) if side == 1 else (2e-8, 1e-8)  # noise
+    # By one of the sides alone camera 2 is turned by 0.2 about y of camera 1, where it stands.
+    other = make_transform(rotation_about([0, 1, 0], 0.2) @ T_1_2[:3, :3], T_1_2[:3, 3])
+    raws[side - 1][41:] = raw(inverse(other) if side == 1 else other)
     found = estimate(*raws)
-    expected = other if side == 1 else T_1_2
-    assert found.T_1_2[:3, :3] == pytest.approx(expected[:3, :3])
-    assert found.T_1_2[:3, 3] == pytest.approx(expected[:3, 3] / np.linalg.norm(expected[:3, 3]))
-
-
-def test_opposite_directions_have_no_middle():
-    raw_2_1, raw_1_2 = borne_out(0.5, 0.2)
-    raw_2_1[:3] *= -1
-    found = estimate(raw_2_1, raw_1_2)
+    assert found.T_1_2[:3, :3] == pytest.approx(T_1_2[:3, :3])
     assert found.T_1_2[:3, 3] == pytest.approx([1, 0, 0])
-    assert found.cycle_translation_error == pytest.approx(np.pi)
+    assert found.cycle_rotation_error == pytest.approx(0.2)
+    assert found.cycle_translation_error == pytest.approx(0.2)
 
 
 def noisy(noise, information):
     """Raw numbers of both heads, whose matches tie down the pose as said, side 1 as asked."""
     raw_2_1, raw_1_2 = borne_out(0.5, 0.2)
-    raw_2_1[19:] = noise, *np.array(information)[np.triu_indices(6)]
+    raw_2_1[19:41] = noise, *np.array(information)[np.triu_indices(6)]
     return raw_2_1, raw_1_2
 
 

@@ -5,12 +5,14 @@ import pytest
 import torch
 
 from geloc3r_ros.geometry import rotation_about
-from geloc3r_ros.model.epipolar import distances, parallax, slope
+from geloc3r_ros.model.epipolar import Matched, distances, parallax, slope
 from geloc3r_ros.model.match_head import (
     MatchPoseHead,
     Search,
     Settling,
+    Side,
     _along,
+    _inverse,
     _shortened,
     _solve,
     rays,
@@ -28,11 +30,11 @@ def head():
     return head
 
 
-def matches(count=2, points=20):
-    generator = torch.Generator().manual_seed(1)
+def matches(count=2, points=20, seed=1):
+    generator = torch.Generator().manual_seed(seed)
     draw = torch.randn(2, count, points, 3, generator=generator) * 0.3
     both = torch.nn.functional.normalize(draw + torch.tensor([0.0, 0.0, 1.0]), dim=-1)
-    return *both, torch.randn(count, points, 2, generator=generator)
+    return Side(*both, torch.randn(count, points, 2, generator=generator))
 
 
 def test_rays_of_hand_computed_pixels():
@@ -51,33 +53,67 @@ def test_rotations_of_vectors(angle):
 
 
 def test_each_round_says_a_pose(head):
-    raw = head(*matches())
-    assert raw.shape == (5, 2, 41)  # three, one that was searched for, and one that has settled
-    R = raw[..., 3:12].unflatten(-1, (3, 3))
-    torch.testing.assert_close(R @ R.mT, torch.eye(3).expand_as(R), atol=1e-5, rtol=0)
-    torch.testing.assert_close(torch.linalg.vector_norm(raw[..., :3], dim=-1), torch.ones(5, 2))
+    raws = head(matches(), matches(seed=2))
+    for raw in raws:
+        # Three, one that was searched for, one that has settled, and that of both sides together.
+        assert raw.shape == (6, 2, 53)
+        R = raw[..., 3:12].unflatten(-1, (3, 3))
+        torch.testing.assert_close(R @ R.mT, torch.eye(3).expand_as(R), atol=1e-5, rtol=0)
+        length = torch.linalg.vector_norm(raw[..., :3], dim=-1)
+        torch.testing.assert_close(length, torch.ones(6, 2))
+
+
+def test_in_the_end_both_sides_say_the_same(head):
+    raw1, raw2 = (raw[-1] for raw in head(matches(), matches(seed=2)))
+    R = [raw[:, 3:12].unflatten(-1, (3, 3)) for raw in (raw1, raw2)]
+    torch.testing.assert_close(R[1], R[0].mT)
+    t_1_2 = -(R[0].mT @ raw1[:, :3, None])[..., 0]
+    torch.testing.assert_close(raw2[:, :3], t_1_2, atol=1e-6, rtol=1e-4)
 
 
 def test_what_the_matches_say_of_the_last_pose_comes_along(head):
-    rays1, rays2, features = matches()
-    raw = head(rays1, rays2, features)
-    t, R = raw[-1, :, :3], raw[-1, :, 3:12].unflatten(-1, (3, 3))
-    expected = support(rays1, rays2 @ R, (R.mT @ t[..., None])[..., 0], features)
-    torch.testing.assert_close(raw[:, :, 12:], expected.expand(5, -1, -1), atol=1e-5, rtol=1e-3)
+    sides = matches(), matches(seed=2)
+    for side, raw in zip(sides, head(*sides), strict=True):
+        t, R = raw[-1, :, :3], raw[-1, :, 3:12].unflatten(-1, (3, 3))
+        direction = (R.mT @ t[..., None])[..., 0]
+        expected = support(side.here, side.there @ R, direction, side.features)
+        found = raw[:, :, 12:41]
+        torch.testing.assert_close(found, expected.expand(6, -1, -1), atol=1e-5, rtol=1e-3)
+
+
+def test_what_each_side_found_alone_comes_along(head):
+    sides = matches(), matches(seed=2)
+    for side, raw in zip(sides, head(*sides), strict=True):
+        alone = head.answer(side)
+        torch.testing.assert_close(raw[:5, :, :12], alone.rounds, atol=1e-4, rtol=1e-4)
+        last = alone.rounds[-1].expand(6, -1, -1)
+        torch.testing.assert_close(raw[:, :, 41:], last, atol=1e-4, rtol=1e-4)
 
 
 def test_the_order_of_matches_does_not_matter(head):
-    rays1, rays2, features = matches()
+    side = matches()
     order = torch.randperm(20, generator=torch.Generator().manual_seed(2))
-    shuffled = head(rays1[:, order], rays2[:, order], features[:, order])
-    torch.testing.assert_close(shuffled, head(rays1, rays2, features), atol=1e-4, rtol=1e-4)
+    shuffled = Side(*(x[:, order] for x in side[:3]))
+    found, expected = head.answer(shuffled).rounds, head.answer(side).rounds
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
 
 def test_a_fresh_head_says_that_nothing_turned():
-    raw = MatchPoseHead(8)(*matches())[:-1]  # before it settles: these matches are noise
-    R = raw[-1, :, 3:12].unflatten(-1, (3, 3))
+    rounds = MatchPoseHead(8).answer(matches()).rounds[:-1]  # before it settles: this is noise
+    R = rounds[-1, :, 3:12].unflatten(-1, (3, 3))
     angle = torch.arccos(((R.diagonal(dim1=-2, dim2=-1).sum(-1) - 1) / 2).clamp(-1, 1))
     assert angle.max() < 0.6
+
+
+def test_the_inverse_of_a_pose_by_hand():
+    # Camera 1 stands one ahead of camera 2, which has turned left by a quarter: t_2_1 is what
+    # camera 2 has on its right.
+    R_2_1 = rotation_of_vector(torch.tensor([[0.0, np.pi / 2, 0.0]]))
+    R_1_2, direction = _inverse(R_2_1, torch.tensor([[0.0, 0.0, 1.0]]))
+    torch.testing.assert_close(R_1_2 @ R_2_1, torch.eye(3)[None])
+    # t_2_1 = R_2_1 z = x; its opposite is where camera 2 stands in camera 1, turned into 2.
+    expected = torch.tensor([[-1.0, 0.0, 0.0]])
+    torch.testing.assert_close(direction, expected, atol=1e-6, rtol=0)
 
 
 def test_epipolar_planes_tell_the_direction():
@@ -100,6 +136,18 @@ def test_the_slope_is_what_a_small_turn_changes():
     steps = 1e-4 * torch.eye(3, dtype=torch.float64)
     expected = torch.stack([(off(step) - off(-step)) / 2e-4 for step in steps], -1)
     torch.testing.assert_close(slope(rays1, rays2, direction), expected, atol=1e-6, rtol=0)
+
+
+def test_distances_from_products_are_those_from_rays():
+    generator = torch.Generator().manual_seed(8)
+    draw = torch.randn(2, 4, 30, 3, generator=generator, dtype=torch.float64)
+    rays1, rays2 = torch.nn.functional.normalize(draw, dim=-1)
+    turn, direction = torch.randn(2, 4, 3, generator=generator, dtype=torch.float64)
+    R, direction = rotation_of_vector(turn), torch.nn.functional.normalize(direction, dim=-1)
+    found = Matched(rays1, rays2).distances(R, direction)
+    expected = distances(rays1, rays2 @ R, direction)
+    together = torch.cat((expected.turn, expected.shift, expected.angle), -1)
+    torch.testing.assert_close(found, together)
 
 
 def test_linear_systems_are_solved():
@@ -166,13 +214,12 @@ def test_a_pose_settles_where_its_matches_agree(facade, turn, tilt):
     """
     rays1, rays2, R_2_1, direction = facade
     settling = Settling(4, widest=8e-3, narrowest=2e-3, steps=16)
-    torch.nn.init.zeros_(settling.sure.weight)
     about = torch.tensor([[0.0, 1.0, 0.0]])
     start = R_2_1 @ rotation_of_vector(turn * about)
     tilted = (rotation_of_vector(tilt * about) @ direction[..., None])[..., 0]
-    seen = torch.zeros(1, rays1.shape[1], 4)
+    sure = torch.ones(rays1.shape[:2])
     with torch.no_grad():
-        R, found = settling(rays1, rays2, start, tilted, seen)
+        R, found = settling(rays1, rays2, start, tilted, sure)
     angle = torch.arccos((((R[0].mT @ R_2_1[0]).trace() - 1) / 2).clamp(-1, 1))
     assert torch.rad2deg(angle) < 1
     assert torch.rad2deg(torch.arccos((found * direction).sum().clamp(-1, 1))) < 2
@@ -183,8 +230,7 @@ def test_a_search_finds_a_pose_from_far_off(facade, turn):
     """Whatever the first direction, here the opposite of the true one, and 29 degrees off."""
     rays1, rays2, R_2_1, direction = facade
     search = Search(4, widest=8e-2, narrowest=5e-3, steps=10)
-    torch.nn.init.zeros_(search.sure.weight)
-    seen = torch.zeros(2, rays1.shape[1], 4)
+    sure = torch.ones(2, rays1.shape[1])
     start = R_2_1 @ rotation_of_vector(torch.tensor([turn]))
     with torch.no_grad():  # of two pairs, each has a pose of its own
         R, found = search(
@@ -192,7 +238,7 @@ def test_a_search_finds_a_pose_from_far_off(facade, turn):
             torch.cat((rays2, rays1)),
             torch.cat((start, start.mT)),
             torch.cat((-direction, direction)),
-            seen,
+            sure,
         )
     angle = torch.arccos((((R[0].mT @ R_2_1[0]).trace() - 1) / 2).clamp(-1, 1))
     assert torch.rad2deg(angle) < 5
@@ -251,6 +297,30 @@ def test_distances_are_angles_and_their_slopes_are_exact():
     assert distances(z[None, None], (z + 0.3 * x)[None, None] / 1.09**0.5, x[None]).angle == 0
     found = distances(z[None, None], torch.nn.functional.normalize(lifted, dim=-1), x[None]).angle
     assert float(found.abs()) == pytest.approx(0.02 / 2**0.5, rel=1e-3)
+
+
+@pytest.mark.parametrize("misled", [1, 2])
+def test_together_they_find_what_one_side_alone_does_not(facade, misled):
+    rays1, rays2, R_2_1, direction = facade
+    features = torch.zeros(1, rays1.shape[1], 2)
+    sides = [Side(rays1, rays2, features), Side(rays2, rays1, features)]
+    side = sides[misled - 1]
+    sides[misled - 1] = side._replace(there=side.there.roll(70, 1))  # all matches are wrong
+    truth = R_2_1[0], R_2_1[0].mT
+
+    def degrees(R, expected):
+        return torch.rad2deg(torch.arccos((((R.mT @ expected).trace() - 1) / 2).clamp(-1, 1)))
+
+    torch.manual_seed(0)
+    head = MatchPoseHead(8)
+    with torch.no_grad():
+        alone = head.answer(sides[misled - 1])
+        raws = head(*sides)
+    assert degrees(alone.R[0], truth[misled - 1]) > 5
+    for raw, expected in zip(raws, truth, strict=True):
+        assert degrees(raw[-1, 0, 3:12].unflatten(-1, (3, 3)), expected) < 2
+    found = (R_2_1[0].mT @ raws[0][-1, 0, :3, None])[:, 0]
+    assert torch.rad2deg(torch.arccos((found @ direction[0]).clamp(-1, 1))) < 5
 
 
 def test_the_head_stays_in_float32(head):

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from geloc3r_ros.model import load_weights
+from geloc3r_ros.model.match_head import Side
 from geloc3r_ros.model.pose_head import pose_from_raw
 from geloc3r_training.config import StageConfig
 from geloc3r_training.gcr.se3 import inverse, pose_errors
@@ -70,7 +71,7 @@ def test_the_head_that_ships_reads_poses_off_them():
     head = load_weights("tiny")[0].pose_head
     errors = []
     for batch, _ in zip(batches(seed=7), range(8), strict=False):
-        raw = head(batch.rays1, batch.rays2, batch.features)[-1]
+        raw = head.answer(Side(batch.rays1, batch.rays2, batch.features)).rounds[-1]
         errors.append(torch.stack(pose_errors(pose_from_raw(raw), batch.T_2_1)))
     rotation, direction = torch.cat(errors, 1).rad2deg().median(1).values
     assert rotation < 4  # from 14 degrees without any idea
