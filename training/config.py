@@ -81,6 +81,8 @@ class DataConfig:
     """Textures kept in memory, at most."""
     texture_size: Annotated[int, Range(16)] = 256
     """Their side, a power of two, pixels."""
+    photographs: str | None = None
+    """Folder of photographs to look at as reliefs, see ``data/reliefs.py``."""
     workers: Annotated[int, Range(0)] = 2
     """Processes that make pairs; 0 makes them in the training process."""
     pose_error: tuple[Annotated[float, Range(0)], Annotated[float, Range(0)]] = (0.0, 0.0)
@@ -151,6 +153,8 @@ class StageConfig:
     """Parts of the network that begin with the weights of ``network.start`` again."""
     auxiliary: AuxiliaryConfig = field(default_factory=AuxiliaryConfig)
     """Terms beside the pose."""
+    reliefs: Annotated[float, Share] = 0.0
+    """Share of its batches that are reliefs of ``data.photographs``."""
     gcr: GcrConfig = field(default_factory=GcrConfig.tiny)
     """GCR; stage ``descriptors`` takes its InfoNCE and correspondences from here too."""
     descriptor_width: Annotated[int, Range(1)] = 1
@@ -215,6 +219,11 @@ class TrainingConfig:
             if size[0] % patch or size[1] % patch:
                 raise ConfigError(f"sizes holds {list(size)}; multiples of {patch} fit")
         for stage in self.stages:
+            if stage.reliefs and not self.data.photographs:
+                raise ConfigError(
+                    f"reliefs is {stage.reliefs}, of no photographs: name their folder in "
+                    "data.photographs"
+                )
             if stage.auxiliary.attention_block >= self.network.model_config().decoder_depth:
                 raise ConfigError(
                     f"auxiliary.attention_block is {stage.auxiliary.attention_block}; "

@@ -15,7 +15,7 @@ from geloc3r_training.checkpoint import Checkpoint
 __all__ = ["export"]
 
 PREFIX = "network."
-PATHS = ("network", "start"), ("network", "stem"), ("data", "textures")
+PATHS = ("network", "start"), ("network", "stem"), ("data", "textures"), ("data", "photographs")
 
 
 def export(

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from geloc3r_training.config import DataConfig, StageConfig
 from geloc3r_training.data.camera_motion import MotionLimits
+from geloc3r_training.data.reliefs import Reliefs
 from geloc3r_training.data.renderer import Renderer
 from geloc3r_training.data.synthetic import Plan, SyntheticBatch, SyntheticConfig, SyntheticScenes
 from geloc3r_training.data.textures import load_atlas, procedural_atlas
@@ -98,16 +99,20 @@ class _Request(NamedTuple):
 
     scenes: range
     size: tuple[int, int]
+    reliefs: bool = False
 
 
 class _Maker(Dataset[tuple[_Request, SyntheticBatch | list[Plan]]]):
     """What a worker does with a request."""
 
-    def __init__(self, scenes: SyntheticScenes) -> None:
-        self.scenes = scenes
+    def __init__(self, scenes: SyntheticScenes, reliefs: Reliefs | None) -> None:
+        self.scenes, self.reliefs = scenes, reliefs
         self.renders = scenes.renderer.device.type == "cpu"
 
     def __getitem__(self, request: _Request) -> tuple[_Request, SyntheticBatch | list[Plan]]:
+        if request.reliefs:
+            assert self.reliefs is not None
+            return request, self.reliefs.make(request.scenes, request.size)
         plans = [self.scenes.plan(index, request.size) for index in request.scenes]
         return request, self.scenes.render(plans, request.size) if self.renders else plans
 
@@ -133,14 +138,20 @@ class Pairs:
             if config.textures
             else procedural_atlas(count, size, held_out)
         )
+        field_of_view = (
+            float(np.radians(config.field_of_view[0])),
+            float(np.radians(config.field_of_view[1])),
+        )
+        self.reliefs = (
+            Reliefs(Path(config.photographs), config.views, field_of_view)
+            if config.photographs and not held_out
+            else None
+        )
         self.scenes = SyntheticScenes(
             SyntheticConfig(
                 size=config.sizes[0],
                 views=config.views,
-                field_of_view=(
-                    float(np.radians(config.field_of_view[0])),
-                    float(np.radians(config.field_of_view[1])),
-                ),
+                field_of_view=field_of_view,
                 limits=MotionLimits(
                     rotation=float(np.radians(config.rotation)), overlap=config.covisibility[0]
                 ),
@@ -161,7 +172,7 @@ class Pairs:
             first += step * count + share.rank * own
             choice = np.random.default_rng([self.seed, stage, step])
             size = self.config.sizes[int(choice.integers(len(self.config.sizes)))]
-            return _Request(range(first, first + own), size)
+            return _Request(range(first, first + own), size, choice.random() < config.reliefs)
 
         return self._batches(map(request, itertools.count(start)))
 
@@ -189,7 +200,7 @@ class Pairs:
         return self._batches(requests)
 
     def _batches(self, requests: Iterator[_Request]) -> Iterator[PairBatch]:
-        maker = _Maker(self.scenes)
+        maker = _Maker(self.scenes, self.reliefs)
         if self.config.workers:
             # The rays are compiled in seconds, and workers that are forked inherit the code.
             maker[_Request(range(1), self.config.sizes[0])]
@@ -204,6 +215,8 @@ class Pairs:
         for request, made in loader:
             if not isinstance(made, SyntheticBatch):
                 made = self.scenes.render(made, request.size)
+            if made.depth.device != self.device:
+                made = SyntheticBatch(*(part.to(self.device) for part in made[:-1]), made.names)
             yield self._pairs_of(made, request.scenes)
 
     def _pairs_of(self, scenes: SyntheticBatch, indices: range) -> PairBatch:

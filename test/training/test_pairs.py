@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A batch is a function of seed and step, however it is made and shared."""
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
+from geloc3r_ros.errors import ConfigError
 from geloc3r_training.data.covisibility import covisibility
 from geloc3r_training.gcr.pairs import median_depth
 from geloc3r_training.gcr.se3 import inverse, rotation_angle
@@ -123,3 +126,26 @@ def test_each_view_of_a_batch_once(wall):
     assert places.tolist() == [[0, 1]]
     for i, view in enumerate(wall.views()):
         assert torch.equal(images[i : i + 1], view)
+
+
+def test_a_stage_may_ask_for_reliefs(toy, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "noise.png"), cv2.resize(noise, (400, 300)))
+    config = toy(f"data.photographs={tmp_path}", "data.sizes=[[48, 64]]", "stages.0.reliefs=1.0")
+    pairs = Pairs(config.data, config.seed, CPU)
+    batch = next(pairs.of_stage(0, config.stages[0], 0, Share()))
+    assert len(batch) == config.stages[0].batch_size
+    T_2_1 = inverse(batch.T_world_camera[:, 1]) @ batch.T_world_camera[:, 0]
+    assert torch.allclose(batch.T_2_1.double(), T_2_1, atol=1e-6)
+    assert (batch.depth > 0).float().mean() > 0.5
+    other = next(pairs.of_stage(1, config.stages[1], 0, Share()))  # which asks for none
+    assert not torch.equal(other.images, batch.images)
+    assert not equal(batch, next(pairs.of_stage(0, config.stages[0], 1, Share())))
+    # Held-out pairs are always places.
+    held_out = next(Pairs(config.data, 0, CPU, held_out=True).fixed(2, 2, Share()))
+    assert (held_out.depth == 0).float().mean() < 0.5
+
+
+def test_reliefs_of_no_photographs_are_refused(toy):
+    with pytest.raises(ConfigError, match=r"reliefs is 0.5, of no photographs"):
+        toy("stages.0.reliefs=0.5")

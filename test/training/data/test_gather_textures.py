@@ -43,18 +43,23 @@ def test_only_opaque_pictures_with_detail_are_taken():
     def png(image):
         return cv2.imencode(".png", image)[1].tobytes()
 
+    def square(data, side):
+        return gather_textures._picture(data, side, whole=False)
+
     noise = np.random.default_rng(0).integers(0, 255, (200, 300, 4), np.uint8)
     see_through, opaque = noise.copy(), noise.copy()
     opaque[..., 3] = 255
     normals = np.full((200, 200, 3), (255, 128, 128), np.uint8)
     normals[:, ::2] -= 40
-    assert gather_textures._square(png(see_through), 128) is None
-    np.testing.assert_array_equal(gather_textures._square(png(opaque), 200), opaque[:, 50:250, :3])
-    assert gather_textures._square(png(opaque), 128).shape == (128, 128, 3)
-    assert gather_textures._square(png(opaque[:100]), 128) is None
-    assert gather_textures._square(png(np.full((200, 200, 3), 90, np.uint8)), 128) is None
-    assert gather_textures._square(png(normals), 128) is None
-    assert gather_textures._square(b"no picture", 128) is None
+    assert square(png(see_through), 128) is None
+    np.testing.assert_array_equal(square(png(opaque), 200), opaque[:, 50:250, :3])
+    assert square(png(opaque), 128).shape == (128, 128, 3)
+    assert square(png(opaque[:100]), 128) is None
+    assert square(png(np.full((200, 200, 3), 90, np.uint8)), 128) is None
+    assert square(png(normals), 128) is None
+    assert square(b"no picture", 128) is None
+    whole = gather_textures._picture(png(opaque), 150, whole=True)
+    assert whole.shape == (100, 150, 3)
 
 
 def write_wheel(folder, copies):
