@@ -80,7 +80,7 @@ class PoseEstimate:
             the translation of length 1.
         left_open: (6, 6), the part of the covariance that the noise of the matches explains,
             before it is calibrated; None where the network does not match, or without direction.
-        certainty: how sure the matches are, their mean probability; None where the network does
+        certainty: how sure the matches are that bear the pose out; None where the network does
             not match.
         ambiguity: how well the next best direction explains the matches, from 0 (not at all) to
             1 (as well as this one); None where the network does not match.

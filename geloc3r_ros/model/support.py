@@ -42,7 +42,8 @@ def support(rays1: Tensor, rays2: Tensor, direction: Tensor, features: Tensor) -
         features: How sure each match is, as :class:`~geloc3r_ros.model.matching.Matches` has it.
 
     Returns:
-        (B, 29): mean probability of the matches; second moments of the normals of their epipolar
+        (B, 29): mean probability of the matches, which counts the less the farther they are from
+        these planes; second moments of the normals of their epipolar
         planes (6); variance of the mean of their distances from these planes, square radians;
         information (21) on a turn of R_2_1, as a vector in camera 1, and on a shift of the
         direction. Matrices are upper triangles by rows.
@@ -51,13 +52,13 @@ def support(rays1: Tensor, rays2: Tensor, direction: Tensor, features: Tensor) -
     normal, off, turn, room = epipolar(rays1, rays2, direction)
     along = direction[:, None].expand_as(rays2)
     aside = torch.linalg.vector_norm(torch.linalg.cross(along, rays2), dim=-1, keepdim=True)
-    weight = probability / (1 + (off / (aside + 1e-6) / TOLERANCE).square())
-    weight = weight / (weight.sum(1, keepdim=True) + 1e-6)
+    borne_out = probability / (1 + (off / (aside + 1e-6) / TOLERANCE).square())
+    weight = borne_out / (borne_out.sum(1, keepdim=True) + 1e-6)
     noise = (weight * (off / room).square()).sum(1) * weight.square().sum(1)
     rows = torch.cat((turn, normal), -1) / room
     return torch.cat(
         (
-            probability.mean(1),
+            borne_out.mean(1),
             _triangle((weight * normal).mT @ normal),
             noise,
             _triangle((weight * rows).mT @ rows),

@@ -32,6 +32,14 @@ def test_certainty_is_the_mean_probability():
     assert support(rays1, rays1, X, features)[0, 0] == pytest.approx((0.1 + 0.5) / 2)
 
 
+def test_matches_that_speak_against_the_pose_lend_no_certainty():
+    # The second ray is lifted out of the plane of the x axis by a sine of 0.01, the tolerance.
+    rays1 = torch.tensor([[[0.0, 0, 1], [0, 0, 1]]])
+    lifted = [0.0, 0.01, (1 - 0.01**2) ** 0.5]
+    rays2 = torch.tensor([[[0.6, 0, 0.8], lifted]])
+    assert support(rays1, rays2, X, SURE)[0, 0] == pytest.approx((1 + 0.5) / 2, rel=1e-3)
+
+
 def moments(rays1, rays2, direction):
     found = support(
         *(torch.tensor(np.array(x), dtype=torch.float32)[None] for x in (rays1, rays2)),
