@@ -149,8 +149,6 @@ class StageConfig:
     freeze: tuple[str, ...] = ()
     """Parts of the network that keep their weights: ``patch_embed``, ``enc_blocks``, ..., or
     ``all``."""
-    set_back: tuple[str, ...] = ()
-    """Parts of the network that begin with the weights of ``network.start`` again."""
     auxiliary: AuxiliaryConfig = field(default_factory=AuxiliaryConfig)
     """Terms beside the pose."""
     reliefs: Annotated[float, Share] = 0.0

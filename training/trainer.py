@@ -112,22 +112,6 @@ class Trainer:
     ) -> Stage:
         return Stage(self.config, self.index, parts, teacher, self.accelerator)
 
-    def _set_back(self) -> dict[str, Tensor]:
-        """Weights of the start that the stage begins with again, by the names of the parts."""
-        names = self.config.stages[self.index].set_back
-        start = starting_parts(self.config) if names else {}
-        found: dict[str, Tensor] = {}
-        for name in names:
-            prefix = f"network.{name}."
-            part = {key: tensor for key, tensor in start.items() if key.startswith(prefix)}
-            if not part:
-                raise ConfigError(
-                    f"set_back: network.start has no part {name!r}; there are "
-                    f"{', '.join(sorted({key.split('.')[1] for key in start})) or 'none'}"
-                )
-            found |= part
-        return found
-
     @property
     def done(self) -> bool:
         """Whether all stages are at their end."""
@@ -152,7 +136,7 @@ class Trainer:
                 if self.step >= self.stage.config.steps:
                     parts = self.stage.average.state_dict()
                     self.index, self.step, self.best = self.index + 1, 0, -1.0
-                    self.stage = self._stage({**parts, **self._set_back()})
+                    self.stage = self._stage(parts)
                 if self._run_stage(logs, interrupt):
                     logs.say(f"{interrupt.reason}: step {self.step} of stage {self.index} is kept")
                     break

@@ -72,6 +72,7 @@ def test_the_arithmetic_is_float32(exported):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # its head is a thousand small layers, which torch traces one by one
 def test_the_network_that_ships_is_exported(tmp_path):
     _, difference = export_network("tiny", tmp_path / "tiny", [(640, 480)])
     assert difference < 1e-4

@@ -90,22 +90,6 @@ def test_a_training_starts_from_another(tmp_path, trainer):
     assert_equal(dict(second.stage.objective.parts.state_dict()), dict(kept))
 
 
-def test_a_stage_sets_parts_back_to_the_start(tmp_path, trainer):
-    trainer("first", *SHORT, "stages.0.steps=1").run(minutes=0)
-    file = tmp_path / "first" / "stage0.pt"
-    start = f"network.start={file}"
-    freeze = "stages.1.freeze=[matcher, patch_embed.stem]"
-    trainer("second", *SHORT, start, "stages.1.set_back=[matcher]", freeze).run()
-    states = [file, *(tmp_path / "second" / f"stage{i}.pt" for i in (0, 1))]
-    begun, learnt, ended = (Checkpoint.read(state).state["average"] for state in states)
-    part = [name for name in begun if name.startswith("network.matcher.")]
-    assert any(not torch.equal(begun[name], learnt[name]) for name in part)
-    assert all(torch.equal(begun[name], ended[name]) for name in part)
-    assert not torch.equal(begun["network.enc_norm.weight"], ended["network.enc_norm.weight"])
-    with pytest.raises(ConfigError, match=r"no part 'teacup'; there are .*matcher"):
-        trainer("third", *SHORT, start, "stages.1.set_back=[teacup]").run()
-
-
 def test_training_that_diverges_stops(trainer):
     with pytest.raises(DivergedError, match=r"last 3 steps .*lower learning_rate"):
         trainer(
