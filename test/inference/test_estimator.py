@@ -15,8 +15,6 @@ from geloc3r_ros.errors import ConfigError, DeviceError, ImageError
 from geloc3r_ros.geometry import (
     inverse,
     is_transform,
-    make_transform,
-    nearest_rotation,
     pose_errors,
     rotation_angle,
 )
@@ -60,7 +58,7 @@ def assert_same_pose(a, b, tolerance=2e-3):
     assert np.abs(a.covariance - b.covariance).max() < 100 * tolerance
 
 
-def test_the_estimate_is_in_the_middle_of_what_the_heads_say(estimator):
+def test_the_estimate_is_what_both_sides_say_together(estimator):
     network, _ = load_weights("tiny")
     # Photographs of one place: on unrelated images rounding alone turns a pose visibly.
     left, right = (read_image(STEREO / f"{side}05.jpg") for side in ("left", "right"))
@@ -77,17 +75,12 @@ def test_the_estimate_is_in_the_middle_of_what_the_heads_say(estimator):
     with torch.inference_mode():
         T_2_1, T_1_2 = (T[0].double().numpy() for T in network(*images))
     found = estimator.estimate(*rgbs)
-    R_1_2, t_1_2 = T_1_2[:3, :3], T_1_2[:3, 3] / np.linalg.norm(T_1_2[:3, 3])
-    other = inverse(T_2_1)
-    t_other = other[:3, 3] / np.linalg.norm(other[:3, 3])
-    middle = make_transform(nearest_rotation(R_1_2 + other[:3, :3]), t_1_2 + t_other)
-    assert min(pose_errors(T_1_2, other)) > 0.002
-    assert np.allclose(pose_errors(found.T_1_2, middle), 0, atol=1e-4)
+    assert np.allclose(pose_errors(T_1_2, inverse(T_2_1)), 0, atol=1e-4)
+    assert np.allclose(pose_errors(found.T_1_2, T_1_2), 0, atol=1e-4)
     assert np.linalg.norm(found.T_1_2[:3, 3]) == pytest.approx(1)
     assert is_transform(found.T_1_2)
-    assert found.cycle_rotation_error == pytest.approx(
-        rotation_angle(T_1_2[:3, :3] @ T_2_1[:3, :3]), abs=1e-4
-    )
+    # The cycle error is that of what each side found alone.
+    assert 1e-4 < found.cycle_rotation_error < 0.1
     # Seen from the other side, the rotation is the inverse.
     back = estimator.estimate(*rgbs[::-1]).T_1_2
     assert rotation_angle(back[:3, :3] @ found.T_1_2[:3, :3]) == pytest.approx(0, abs=1e-4)
