@@ -36,12 +36,12 @@ def run_process(code, *arguments, cwd):
 
 @pytest.fixture
 def images(tmp_path):
-    rng = np.random.default_rng(0)
-    paths = []
-    for name in ("a.png", "b.png"):
-        coarse = rng.integers(0, 256, (12, 16, 3), np.uint8)
-        cv2.imwrite(str(tmp_path / name), cv2.resize(coarse, (320, 240)))
-        paths.append(tmp_path / name)
+    """Two cuts of one pattern: images that have nothing in common are refused."""
+    coarse = np.random.default_rng(0).integers(0, 256, (24, 34, 3), np.uint8)
+    whole = cv2.resize(coarse, (340, 240))
+    paths = [tmp_path / "a.png", tmp_path / "b.png"]
+    for path, left in zip(paths, (0, 20), strict=True):
+        cv2.imwrite(str(path), whole[:, left : left + 320])
     return paths
 
 
