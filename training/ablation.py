@@ -22,6 +22,7 @@ from rich.console import Console
 from torch import Tensor
 
 from geloc3r_ros.errors import ConfigError
+from geloc3r_ros.model import GeLoc3r
 from geloc3r_ros.model.pose_head import pose_from_raw
 from geloc3r_training.config import TrainingConfig
 from geloc3r_training.gcr.correspondences import sample_correspondences
@@ -240,7 +241,7 @@ def evaluate_heads(
     Raises:
         ConfigError: if a seed is not trained.
     """
-    objective, heads = _heads(config, folder, starting_parts(config.training), accelerator)
+    objective, networks = _networks(config, folder, starting_parts(config.training), accelerator)
     data, validation = config.training.data, config.training.validation
     done = len(list(folder.glob("test*.npz")))
     total = -(-config.test_pairs // validation.batch_size)
@@ -251,7 +252,7 @@ def evaluate_heads(
         while chunk := list(_take(batches, TEST_BATCHES)):
             rows = []
             for batch in chunk:
-                rows.append(_errors(objective, heads, batch))
+                rows.append(_errors(objective, networks, batch))
                 logs.count(len(batch), 0.0)
             logs.throughput()
             errors, moved = (np.concatenate(parts, -1) for parts in zip(*rows, strict=True))
@@ -264,32 +265,32 @@ def evaluate_heads(
     return True
 
 
-def _heads(
+def _networks(
     config: AblationConfig, folder: Path, parts: Mapping[str, Tensor], accelerator: Accelerator
-) -> tuple[Objective, list[list[torch.nn.Module]]]:
-    """Some objective that sees, and the heads [arm][seed], that of the start first."""
+) -> tuple[Objective, list[list[GeLoc3r]]]:
+    """Some objective that sees, and the networks [arm][seed], that of the start first."""
     objective = Arms(config, config.seeds[0], parts, accelerator).sees.eval()
-    heads: list[list[torch.nn.Module]] = []
+    networks: list[list[GeLoc3r]] = []
     first = Stage(config.arm(next(iter(config.arms)), 0), 0, parts, None, accelerator)
-    heads.append([first.network.pose_head] * len(config.seeds))
-    heads += [[] for _ in config.arms]
+    networks.append([first.network] * len(config.seeds))
+    networks += [[] for _ in config.arms]
     for seed in config.seeds:
         if not (folder / LOGS.format(seed)).exists():
             raise ConfigError(f"{folder}: seed {seed} is not trained")
         arms = Arms(config, seed, parts, accelerator)
         arms.read(folder / STATE.format(seed))
-        for row, stage in zip(heads[1:], arms.stages.values(), strict=True):
-            row.append(stage.network.pose_head)
-    return objective, heads
+        for row, stage in zip(networks[1:], arms.stages.values(), strict=True):
+            row.append(stage.network)
+    return objective, networks
 
 
 @torch.no_grad()
 def _errors(
-    objective: Objective, heads: list[list[torch.nn.Module]], batch: PairBatch
+    objective: Objective, networks: list[list[GeLoc3r]], batch: PairBatch
 ) -> tuple[np.ndarray, np.ndarray]:
     """Errors (3, arms, seeds, B) of ``T_2_1``, and whether the pairs moved (B,)."""
     gcr = objective.config.gcr
-    evidence = objective.see(batch).evidence[0]
+    evidence = objective.see(batch).evidence
     unit = median_depth(batch.depth[:, 0])
     T_2_1 = scale_lengths(batch.T_2_1, 1 / unit)
     truth = sample_correspondences(
@@ -301,10 +302,9 @@ def _errors(
         pair_generators(0, 0, batch.ids),
     )
     found = []
-    for row in heads:
-        for head in row:
-            raw = head(*evidence)
-            T_hat = pose_from_raw(raw[-1] if raw.ndim == 3 else raw)
+    for row in networks:
+        for network in row:
+            T_hat = pose_from_raw(network.read(*evidence)[0][-1])
             rotation, direction = pose_errors(T_hat.double(), T_2_1.double())
             projected, in_front = project(
                 batch.K[:, 1], transform(with_true_length(T_hat, T_2_1), truth.points_1)
@@ -312,7 +312,7 @@ def _errors(
             offset = torch.linalg.vector_norm(projected - truth.pixels_2, dim=-1)
             offset = torch.where(truth.used & in_front, offset, torch.nan).nanmedian(-1).values
             found.append(torch.stack((rotation, direction, offset.double())))
-    errors = torch.stack(found, 1).unflatten(1, (len(heads), -1))
+    errors = torch.stack(found, 1).unflatten(1, (len(networks), -1))
     return errors.float().cpu().numpy(), batch.moved(gcr.min_translation).cpu().numpy()
 
 

@@ -103,18 +103,17 @@ def test_training_that_diverges_stops(trainer):
         ).run()
 
 
-def test_one_batch_is_learnt_by_heart(trainer):
+def test_the_matches_of_one_batch_are_learnt_by_heart(trainer):
     steps = ["stages.0.steps=200", "stages.1.steps=1", "stages.2.steps=1"]
     fast = ["stages.0.learning_rate=5e-4", "stages.0.warm_up_steps=60"]
     training = trainer("overfit", *steps, *fast, overfit=True)
     batch = next(training.pairs.of_stage(0, training.stage.config, 0, training.share))
     objective = training.stage.objective
-    before = objective(batch, 0).terms
+
+    before = objective(batch, 0).terms["coarse"]
     training.run()
-    after = objective(batch, 0).terms
-    assert after["coarse"] < 0.75 * before["coarse"]  # four cells share a truth
     # Of matches by a stem that knows nothing a pose does not get far, and settles by chance.
-    assert after["rounds"] < 0.97 * before["rounds"]
+    assert objective(batch, 0).terms["coarse"] < 0.75 * before  # four cells share a truth
 
 
 def two_processes(settings, folder, changes):
