@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Distances", "Epipolar", "distances", "epipolar", "parallax", "slope"]
+__all__ = ["Distances", "Epipolar", "Matched", "distances", "epipolar", "parallax", "slope"]
 
 NEAREST = 1e-4
 """Least square of the sine of the angle between rays and baseline: nearer, a plane is open."""

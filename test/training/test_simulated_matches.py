@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from geloc3r_ros.model import load_weights
-from geloc3r_ros.model.match_head import Side
+from geloc3r_ros.model.match_head import MatchPoseHead, Side
 from geloc3r_ros.model.pose_head import pose_from_raw
 from geloc3r_training.config import StageConfig
 from geloc3r_training.gcr.se3 import inverse, pose_errors
@@ -76,3 +76,36 @@ def test_the_head_that_ships_reads_poses_off_them():
     rotation, direction = torch.cat(errors, 1).rad2deg().median(1).values
     assert rotation < 4  # from 14 degrees without any idea
     assert direction < 20  # from 90
+
+
+def test_a_fresh_head_learns_a_batch_of_matches_by_heart():
+    torch.manual_seed(0)
+    head, batch = MatchPoseHead(8), next(batches())
+    side = Side(batch.rays1, batch.rays2, batch.features)
+    optimizer = torch.optim.Adam(head.parameters(), lr=2e-3)
+
+    def regressed():
+        """Rotation and direction errors of what is regressed, before anything settles."""
+        rounds = head.answer(side).rounds[[0, 2, 3]]
+        return torch.stack(
+            [torch.stack(pose_errors(pose_from_raw(raw), batch.T_2_1)) for raw in rounds]
+        ).mean()
+
+    before = regressed().detach()
+    for _ in range(60):
+        optimizer.zero_grad()
+        regressed().backward()
+        torch.nn.utils.clip_grad_norm_(head.parameters(), 1.0)
+        optimizer.step()
+    assert regressed() < 0.6 * before
+
+
+def test_the_pose_of_both_sides_teaches_how_much_matches_count():
+    torch.manual_seed(0)
+    head, batch = MatchPoseHead(8), next(batches())
+    side = Side(batch.rays1, batch.rays2, batch.features)
+    raw, _ = head(side, side._replace(here=batch.rays2, there=batch.rays1))
+    torch.stack(pose_errors(pose_from_raw(raw[-1]), batch.T_2_1)).sum().backward()
+    slope = head.settling.sure.weight.grad
+    assert slope.isfinite().all()
+    assert slope.abs().max() > 0

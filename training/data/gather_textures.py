@@ -114,13 +114,13 @@ OUTDOORS = re.compile(
 LONGEST_HOLDER = 90  # characters
 IMAGE = re.compile(r"\.(jpe?g|png|dds|webp)$", re.IGNORECASE)
 SMALLEST = 128  # pixels
-PHOTOGRAPH_SIDE = 1024  # pixels
+TEXTURE_SIDE, PHOTOGRAPH_SIDE = 256, 1024  # pixels
 
 
 def gather(
     output: Path,
     sources: tuple[Source, ...] = SOURCES,
-    side: int = 256,
+    side: int = TEXTURE_SIDE,
     gpl: bool = False,
     whole: bool = False,
 ) -> int:
@@ -246,7 +246,10 @@ def _likeness(image: npt.NDArray[np.uint8]) -> bytes:
 
 def main(
     output: Annotated[Path, typer.Argument(help="Folder to write; it must not exist.")],
-    side: Annotated[int, typer.Option(min=64, help="Largest side, pixels.")] = 256,
+    side: Annotated[
+        int | None,
+        typer.Option(min=64, help="Largest side, pixels; 256, of photographs 1024."),
+    ] = None,
     gpl: Annotated[bool, typer.Option("--gpl", help="Pictures under the GPL too.")] = False,
     photographs: Annotated[
         bool, typer.Option("--photographs", help="Whole photographs, for reliefs, instead.")
@@ -256,9 +259,10 @@ def main(
     console = Console()
     try:
         if photographs:
-            count = gather(output, PHOTOGRAPHS, max(side, PHOTOGRAPH_SIDE), whole=True)
+            count = gather(output, PHOTOGRAPHS, side or PHOTOGRAPH_SIDE, whole=True)
         else:
-            count = gather(output, SOURCES + GPL_SOURCES if gpl else SOURCES, side, gpl)
+            sources = SOURCES + GPL_SOURCES if gpl else SOURCES
+            count = gather(output, sources, side or TEXTURE_SIDE, gpl)
     except GeLoc3rError as error:
         console.print(f"[red]{error}[/red]")
         raise typer.Exit(1) from error
