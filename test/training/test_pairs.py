@@ -138,8 +138,13 @@ def test_a_stage_may_ask_for_reliefs(toy, tmp_path):
     T_2_1 = inverse(batch.T_world_camera[:, 1]) @ batch.T_world_camera[:, 0]
     assert torch.allclose(batch.T_2_1.double(), T_2_1, atol=1e-6)
     assert (batch.depth > 0).float().mean() > 0.5
+    scenes = [number // config.data.pairs_per_scene for number in batch.ids]
+    reliefs = pairs.reliefs.make(scenes, (48, 64)).depth.flatten(0, 1)
+    assert all((reliefs == depth).all((1, 2)).any() for depth in batch.depth.flatten(0, 1))
     other = next(pairs.of_stage(1, config.stages[1], 0, Share()))  # which asks for none
-    assert not torch.equal(other.images, batch.images)
+    scenes = [number // config.data.pairs_per_scene for number in other.ids]
+    reliefs = pairs.reliefs.make(scenes, (48, 64)).depth.flatten(0, 1)
+    assert not any((reliefs == depth).all((1, 2)).any() for depth in other.depth.flatten(0, 1))
     assert not equal(batch, next(pairs.of_stage(0, config.stages[0], 1, Share())))
     # Held-out pairs are always places.
     held_out = next(Pairs(config.data, 0, CPU, held_out=True).fixed(2, 2, Share()))

@@ -7,7 +7,7 @@ import torch
 
 from geloc3r_ros.geometry import make_transform, rotation_about
 from geloc3r_training.data.covisibility import reproject
-from geloc3r_training.data.reliefs import HEIGHTS, Relief, Reliefs
+from geloc3r_training.data.reliefs import HEIGHTS, REACH, Relief, Reliefs
 from geloc3r_training.data.sample import DataError
 
 SIZE = (48, 64)
@@ -47,6 +47,18 @@ def test_a_flat_photograph_by_hand():
     turned = ahead @ make_transform(rotation_about([0, 1, 0], np.pi / 4), [0, 0, 0])
     view = flat(image, half=4.0).seen(turned, K, (81, 101))
     assert view.depth[40, 50] == pytest.approx(2 * 2**0.5, abs=1e-3)
+
+
+def test_a_slope_is_met_where_it_is_by_hand():
+    relief = flat(np.full((200, 200, 3), 90, np.uint8), half=2.0)
+    x = (np.arange(HEIGHTS) + 0.5) * 2 * REACH / HEIGHTS - REACH
+    relief.heights = np.tile(0.2 * x, (HEIGHTS, 1)).astype(np.float32)
+    K = np.array([[100.0, 0, 50], [0, 100, 40], [0, 0, 1]])
+    view = relief.seen(make_transform(np.eye(3), [0.0, 0, -2]), K, (81, 101))
+    # A ray to (r, 0, 1) meets z = 0.2 x where -2 + d = 0.2 r d.
+    for column in (10, 50, 90):
+        expected = 2 / (1 - 0.2 * (column - 50) / 100)
+        assert view.depth[40, column] == pytest.approx(expected, abs=1e-3)
 
 
 def test_beyond_its_edges_there_is_no_depth():
