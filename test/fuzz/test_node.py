@@ -14,6 +14,7 @@ from helpers.robot import (
     compressed_message,
     image_message,
     picture,
+    stereo_pair,
     wait_until,
 )
 from hypothesis import HealthCheck, given, settings
@@ -97,10 +98,10 @@ def test_any_message(start, transport):
     robot.received["/geloc3r/right/relative_pose"].clear()
     for _ in range(20):  # the first may count as left over from the pass before
         stamp = time.time_ns()
-        for seed, camera in enumerate(("left", "right")):
+        for camera, view in zip(("left", "right"), stereo_pair(), strict=True):
             robot.send_camera_info(camera, K, D=[0.0] * 5)
             make = image_message if raw else compressed_message
-            robot.publish(f"/{camera}/{suffix}", make(picture(seed), camera, stamp))
+            robot.publish(f"/{camera}/{suffix}", make(view, camera, stamp))
         if wait_until(robot.poses, 1.0):
             break
     assert np.isfinite(robot.poses()[-1].pose.covariance).all()

@@ -18,11 +18,12 @@ from geloc3r_ros.inference import RelativePoseEstimator, read_image
 
 @pytest.fixture
 def folder(tmp_path):
-    """Four frames at ten a second."""
+    """Four frames at ten a second: cuts of one pattern, each further to the right."""
     (tmp_path / "frames").mkdir()
-    for seed in range(4):
-        coarse = np.random.default_rng(seed).integers(0, 256, (12, 16, 3), np.uint8)
-        cv2.imwrite(str(tmp_path / "frames" / f"{seed}.png"), cv2.resize(coarse, (320, 240)))
+    coarse = np.random.default_rng(0).integers(0, 256, (24, 35, 3), np.uint8)
+    whole = cv2.resize(coarse, (350, 240))
+    for i in range(4):
+        cv2.imwrite(str(tmp_path / "frames" / f"{i}.png"), whole[:, 10 * i : 10 * i + 320])
     return tmp_path / "frames"
 
 
