@@ -60,9 +60,9 @@ class Picture:
         found = np.zeros((*u.shape, 3), np.uint8)
         for one in np.unique(level):
             shift = np.float32(2.0**-one)
-            place = ((x + np.float32(0.5)) * shift - np.float32(0.5) for x in (u, v))
+            column, row = ((x + np.float32(0.5)) * shift - np.float32(0.5) for x in (u, v))
             colours = cv2.remap(
-                self._levels[one], *place, cv2.INTER_LINEAR, None, cv2.BORDER_REFLECT
+                self._levels[one], column, row, cv2.INTER_LINEAR, None, cv2.BORDER_REFLECT
             )
             here = level == one
             found[here] = colours[here]
