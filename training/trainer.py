@@ -39,7 +39,7 @@ STEPS_BETWEEN_AGREEMENTS = 5
 """Few: who launches processes may give them no more than half a minute to stop."""
 
 MAY_CHANGE = ("validation", "log_every", "gradients_every", "checkpoint_every", "max_skipped")
-"""Settings that a run may change when it goes on, beside ``data.workers``."""
+"""Settings that a run may change when it goes on, beside ``data.workers`` and stages to come."""
 
 
 class DivergedError(GeLoc3rError):
@@ -100,7 +100,7 @@ class Trainer:
             self.stage = self._stage(starting_parts(self.config))
             return
         found = Checkpoint.read(last)
-        _refuse_other_settings(self.config, found.config, last)
+        _refuse_other_settings(self.config, found, last)
         self.index, self.step = found.stage, found.step
         self.best, self.metrics = found.best, found.metrics
         self.stage = self._stage(found.state["parts"], found.state["teacher"])
@@ -277,20 +277,26 @@ def starting_parts(config: TrainingConfig) -> dict[str, Tensor]:
     return {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
 
 
-def _refuse_other_settings(wanted: TrainingConfig, found: TrainingConfig, path: Path) -> None:
+def _refuse_other_settings(wanted: TrainingConfig, found: Checkpoint, path: Path) -> None:
     """Raise a ConfigError unless a run may go on from a checkpoint."""
-    now, then = _flat(wanted.as_dict()), _flat(found.as_dict())
+    now, then = _flat(wanted.as_dict()), _flat(found.config.as_dict())
     differing = [
         f"{key} = {then.get(key)} and now {now.get(key)}"
         for key in {**then, **now}
-        if then.get(key) != now.get(key)
-        and not (key.split(".")[0] in MAY_CHANGE or key in ("data.workers", "mixture.workers"))
+        if then.get(key) != now.get(key) and not _may_change(key, found.stage)
     ]
     if differing:
         raise ConfigError(
             f"{path} was trained with {'; '.join(differing[:3])}: "
             "name another folder for other settings, or take the same ones"
         )
+
+
+def _may_change(key: str, stage: int) -> bool:
+    """Whether a setting has not counted yet in a run that is in this stage, or never counts."""
+    part, *rest = key.split(".")
+    ahead = part == "stages" and int(rest[0]) > stage
+    return ahead or part in MAY_CHANGE or key in ("data.workers", "mixture.workers")
 
 
 def _flat(values: Any, prefix: str = "") -> dict[str, Any]:

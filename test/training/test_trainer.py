@@ -68,6 +68,17 @@ def test_stopping_and_going_on_changes_no_bit(tmp_path, trainer):
     assert_equal(vars(one), vars(other))
 
 
+def test_stages_that_have_not_begun_may_change(tmp_path, trainer):
+    trainer("run", *SHORT).run(minutes=0)
+    assert Checkpoint.read(tmp_path / "run" / "last.pt").stage == 0
+    longer = [*SHORT, "stages.1.steps=3"]
+    while not trainer("run", *longer).run(minutes=0):
+        pass
+    assert Checkpoint.read(tmp_path / "run" / "stage1.pt").step == 3
+    with pytest.raises(ConfigError, match=r"stages.1.steps = 3 and now 1: name another folder"):
+        trainer("run", *SHORT)
+
+
 def test_a_folder_belongs_to_its_settings(trainer):
     trainer("mine", *SHORT).run(minutes=0)
     trainer("mine", *SHORT, "log_every=7", "data.workers=1")
