@@ -82,7 +82,7 @@ class DataConfig:
     texture_size: Annotated[int, Range(16)] = 256
     """Their side, a power of two, pixels."""
     photographs: str | None = None
-    """Folder of photographs that reliefs and streets are made of, see ``data/photographs.py``."""
+    """Folder of photographs to look at as reliefs, see ``data/reliefs.py``."""
     workers: Annotated[int, Range(0)] = 2
     """Processes that make pairs; 0 makes them in the training process."""
     pose_error: tuple[Annotated[float, Range(0)], Annotated[float, Range(0)]] = (0.0, 0.0)
@@ -152,9 +152,7 @@ class StageConfig:
     auxiliary: AuxiliaryConfig = field(default_factory=AuxiliaryConfig)
     """Terms beside the pose."""
     reliefs: Annotated[float, Share] = 0.0
-    """Share of its batches that are reliefs of ``data.photographs``, see ``data/reliefs.py``."""
-    streets: Annotated[float, Share] = 0.0
-    """Share of its batches that are streets of ``data.photographs``, see ``data/streets.py``."""
+    """Share of its batches that are reliefs of ``data.photographs``."""
     gcr: GcrConfig = field(default_factory=GcrConfig.tiny)
     """GCR; stage ``descriptors`` takes its InfoNCE and correspondences from here too."""
     descriptor_width: Annotated[int, Range(1)] = 1
@@ -219,15 +217,10 @@ class TrainingConfig:
             if size[0] % patch or size[1] % patch:
                 raise ConfigError(f"sizes holds {list(size)}; multiples of {patch} fit")
         for stage in self.stages:
-            of_photographs = stage.reliefs + stage.streets
-            if of_photographs > 1:
+            if stage.reliefs and not self.data.photographs:
                 raise ConfigError(
-                    f"reliefs and streets are {of_photographs:g} of all batches; 1 at most"
-                )
-            if of_photographs and not self.data.photographs:
-                raise ConfigError(
-                    f"reliefs and streets are {of_photographs:g} of the batches, of no "
-                    "photographs: name their folder in data.photographs"
+                    f"reliefs is {stage.reliefs}, of no photographs: name their folder in "
+                    "data.photographs"
                 )
             if stage.auxiliary.attention_block >= self.network.model_config().decoder_depth:
                 raise ConfigError(

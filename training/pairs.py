@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from geloc3r_training.config import DataConfig, StageConfig
 from geloc3r_training.data.camera_motion import MotionLimits
-from geloc3r_training.data.photographs import Photographs
+from geloc3r_training.data.reliefs import Reliefs
 from geloc3r_training.data.renderer import Renderer
 from geloc3r_training.data.synthetic import Plan, SyntheticBatch, SyntheticConfig, SyntheticScenes
 from geloc3r_training.data.textures import load_atlas, procedural_atlas
@@ -99,21 +99,20 @@ class _Request(NamedTuple):
 
     scenes: range
     size: tuple[int, int]
-    kind: str | None = None
-    """Of :data:`~geloc3r_training.data.photographs.PLACES`, or None for a rendered place."""
+    reliefs: bool = False
 
 
 class _Maker(Dataset[tuple[_Request, SyntheticBatch | list[Plan]]]):
     """What a worker does with a request."""
 
-    def __init__(self, scenes: SyntheticScenes, photographs: Photographs | None) -> None:
-        self.scenes, self.photographs = scenes, photographs
+    def __init__(self, scenes: SyntheticScenes, reliefs: Reliefs | None) -> None:
+        self.scenes, self.reliefs = scenes, reliefs
         self.renders = scenes.renderer.device.type == "cpu"
 
     def __getitem__(self, request: _Request) -> tuple[_Request, SyntheticBatch | list[Plan]]:
-        if request.kind:
-            assert self.photographs is not None
-            return request, self.photographs.make(request.kind, request.scenes, request.size)
+        if request.reliefs:
+            assert self.reliefs is not None
+            return request, self.reliefs.make(request.scenes, request.size)
         plans = [self.scenes.plan(index, request.size) for index in request.scenes]
         return request, self.scenes.render(plans, request.size) if self.renders else plans
 
@@ -143,8 +142,8 @@ class Pairs:
             float(np.radians(config.field_of_view[0])),
             float(np.radians(config.field_of_view[1])),
         )
-        self.photographs = (
-            Photographs(Path(config.photographs), config.views, field_of_view)
+        self.reliefs = (
+            Reliefs(Path(config.photographs), config.views, field_of_view)
             if config.photographs and not held_out
             else None
         )
@@ -173,11 +172,7 @@ class Pairs:
             first += step * count + share.rank * own
             choice = np.random.default_rng([self.seed, stage, step])
             size = self.config.sizes[int(choice.integers(len(self.config.sizes)))]
-            lot = choice.random()
-            kind = "relief" if lot < config.reliefs else None
-            if config.reliefs <= lot < config.reliefs + config.streets:
-                kind = "street"
-            return _Request(range(first, first + own), size, kind)
+            return _Request(range(first, first + own), size, choice.random() < config.reliefs)
 
         return self._batches(map(request, itertools.count(start)))
 
@@ -205,7 +200,7 @@ class Pairs:
         return self._batches(requests)
 
     def _batches(self, requests: Iterator[_Request]) -> Iterator[PairBatch]:
-        maker = _Maker(self.scenes, self.photographs)
+        maker = _Maker(self.scenes, self.reliefs)
         if self.config.workers:
             # The rays are compiled in seconds, and workers that are forked inherit the code.
             maker[_Request(range(1), self.config.sizes[0])]

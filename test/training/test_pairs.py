@@ -9,7 +9,6 @@ import torch
 
 from geloc3r_ros.errors import ConfigError
 from geloc3r_training.data.covisibility import covisibility
-from geloc3r_training.data.photographs import PLACES
 from geloc3r_training.gcr.pairs import median_depth
 from geloc3r_training.gcr.se3 import inverse, rotation_angle
 from geloc3r_training.pairs import Pairs, Share
@@ -129,34 +128,29 @@ def test_each_view_of_a_batch_once(wall):
         assert torch.equal(images[i : i + 1], view)
 
 
-@pytest.mark.parametrize("kind", PLACES)
-def test_a_stage_may_ask_for_places_of_photographs(toy, tmp_path, kind):
+def test_a_stage_may_ask_for_reliefs(toy, tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (30, 40, 3), np.uint8)
     cv2.imwrite(str(tmp_path / "noise.png"), cv2.resize(noise, (400, 300)))
-    asked = f"data.photographs={tmp_path}", "data.sizes=[[48, 64]]", f"stages.0.{kind}s=1.0"
-    config = toy(*asked)
+    config = toy(f"data.photographs={tmp_path}", "data.sizes=[[48, 64]]", "stages.0.reliefs=1.0")
     pairs = Pairs(config.data, config.seed, CPU)
     batch = next(pairs.of_stage(0, config.stages[0], 0, Share()))
     assert len(batch) == config.stages[0].batch_size
     T_2_1 = inverse(batch.T_world_camera[:, 1]) @ batch.T_world_camera[:, 0]
     assert torch.allclose(batch.T_2_1.double(), T_2_1, atol=1e-6)
-    assert (batch.depth > 0).float().mean() > 0.4
+    assert (batch.depth > 0).float().mean() > 0.5
     scenes = [number // config.data.pairs_per_scene for number in batch.ids]
-    made = pairs.photographs.make(kind, scenes, (48, 64)).depth.flatten(0, 1)
-    assert all((made == depth).all((1, 2)).any() for depth in batch.depth.flatten(0, 1))
+    reliefs = pairs.reliefs.make(scenes, (48, 64)).depth.flatten(0, 1)
+    assert all((reliefs == depth).all((1, 2)).any() for depth in batch.depth.flatten(0, 1))
     other = next(pairs.of_stage(1, config.stages[1], 0, Share()))  # which asks for none
     scenes = [number // config.data.pairs_per_scene for number in other.ids]
-    made = pairs.photographs.make(kind, scenes, (48, 64)).depth.flatten(0, 1)
-    assert not any((made == depth).all((1, 2)).any() for depth in other.depth.flatten(0, 1))
+    reliefs = pairs.reliefs.make(scenes, (48, 64)).depth.flatten(0, 1)
+    assert not any((reliefs == depth).all((1, 2)).any() for depth in other.depth.flatten(0, 1))
     assert not equal(batch, next(pairs.of_stage(0, config.stages[0], 1, Share())))
     # Held-out pairs are always places.
     held_out = next(Pairs(config.data, 0, CPU, held_out=True).fixed(2, 2, Share()))
     assert (held_out.depth == 0).float().mean() < 0.5
 
 
-def test_shares_that_cannot_be_are_refused(toy, tmp_path):
-    with pytest.raises(ConfigError, match=r"reliefs and streets are 0.5 of the batches, of no"):
-        toy("stages.0.reliefs=0.25", "stages.0.streets=0.25")
-    photographs = f"data.photographs={tmp_path}"
-    with pytest.raises(ConfigError, match=r"are 1.25 of all batches; 1 at most"):
-        toy(photographs, "stages.0.reliefs=0.75", "stages.0.streets=0.5")
+def test_reliefs_of_no_photographs_are_refused(toy):
+    with pytest.raises(ConfigError, match=r"reliefs is 0.5, of no photographs"):
+        toy("stages.0.reliefs=0.5")
