@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The network as ONNX graphs: encoder and decoder apart, so that a view is encoded once.
 
-The encoder takes pixels as they are, the decoder returns the raw numbers of each side; what is made
-of them stays on the host. All arithmetic is float32.
+The encoder takes pixels as they are, the decoder returns the raw numbers of each side; what poses
+these are stays for the host to say. All arithmetic is float32.
 """
 
 from __future__ import annotations
