@@ -7,6 +7,7 @@ Shapes: B pairs, K matches.
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import torch
@@ -78,43 +79,80 @@ def distances(rays1: Tensor, rays2: Tensor, direction: Tensor) -> Distances:
 class Matched:
     """Rays of matches that are compared with many poses, a few products each.
 
+    All that distances need, but the lengths of planes, are products of the parts of two rays
+    times numbers of the pose; only these are computed anew for another pose.
+
     Args:
         rays1: Unit rays in camera 1, (B, K, 3).
         rays2: Their matches in camera 2, not turned, (B, K, 3).
     """
 
     def __init__(self, rays1: Tensor, rays2: Tensor) -> None:
-        self.rays1, self.rays2 = rays1, rays2
-        self._products = (rays1[..., :, None] * rays2[..., None, :]).flatten(2)
-        eye = torch.eye(3, dtype=rays1.dtype, device=rays1.device)
-        self._pick = eye[:, None]  # (i, 1, m): the ray of view 1
-        # Rows of (k, i): what a ray of view 2 is multiplied by for part k of a normal.
-        self._cross = torch.linalg.cross(eye[:, None].expand(3, 3, 3), eye.expand(3, 3, 3))
-        self._cross = self._cross.permute(2, 0, 1).flatten(0, 1)
+        rays1, rays2 = rays1.mT.contiguous(), rays2.mT.contiguous()  # matches last: far faster
+        self._between = _products(rays1, rays2)
+        self._within = torch.cat((_products(rays1, rays1), _products(rays2, rays2)), 1)
+        self._forms = _forms_of_bases(rays1.dtype, rays1.device)
 
     def distances(self, R_2_1: Tensor, direction: Tensor) -> Tensor:
-        """:func:`distances` of a pose: ``turn``, ``shift`` and ``angle`` in one, (B, K, 7).
-
-        What does not depend on the lengths of planes is linear in the nine products of two rays.
+        """:func:`distances` of a pose: ``turn``, ``shift`` and ``angle`` in one, (B, 7, K).
 
         Args:
             R_2_1: Rotation, (B, 3, 3).
             direction: Of the translation, in camera 1, length 1, (B, 3).
         """
-        along = direction[..., None]
-        there = R_2_1 @ along  # the direction in camera 2
-        normal = (self._cross @ R_2_1.mT).unflatten(1, (3, 3)).flatten(2).mT
-        turn = self._pick * there[:, None] - R_2_1.mT[..., None] * direction[:, None, None]
-        linear = torch.cat((turn.flatten(1, 2), normal, normal @ along), -1)
-        found = self._products @ linear
-        across = torch.linalg.cross(R_2_1, direction[:, None].expand_as(R_2_1))
-        turned = self.rays2 @ torch.cat((R_2_1, across, there), -1)
-        rays2, across, cosine2 = turned.split((3, 3, 1), -1)
-        cosine1 = self.rays1 @ along
-        share = (2 + NEAREST - cosine1.square() - cosine2.square()).rsqrt()
-        bend = torch.cat((-cosine2 * across, cosine1 * self.rays1 + cosine2 * rays2), -1)
-        bend = nn.functional.pad(bend, (0, 1))
-        return share * (found + found[..., 6:] * share.square() * bend)
+        R = nn.functional.pad(R_2_1.flatten(1), (0, 1), value=1.0)
+        t = nn.functional.pad(direction, (0, 1), value=1.0)
+        forms = (R[:, :, None] * t[:, None]).flatten(1) @ self._forms
+        slopes, cosines, factors = forms.split((63, 6, 48), -1)
+        linear = slopes.unflatten(-1, (7, 9)) @ self._between
+        factors = factors.unflatten(-1, (8, 2, 1, 3)) * cosines.unflatten(-1, (1, 2, 3, 1))
+        bend, room = (factors.flatten(2) @ self._within).split((7, 1), 1)
+        share = (room + (2 + NEAREST)).rsqrt()
+        return share * torch.addcmul(linear, linear[:, 6:] * share.square(), bend)
+
+
+def _products(rays1: Tensor, rays2: Tensor) -> Tensor:
+    """Products (B, 9, K) of each part of one ray (B, 3, K) with each of the other."""
+    return (rays1[:, :, None] * rays2[:, None]).flatten(1, 2)
+
+
+def _forms(R: Tensor, r: Tensor, t: Tensor, u: Tensor) -> Tensor:
+    """Numbers of a pose that products of rays are multiplied by, (..., 117).
+
+    They are linear in R (..., 3, 3) and r, which is 1 of a pose, and in t (..., 3) and u, 1 too.
+
+    Returns:
+        63: for ray 1 times ray 2, how ``off`` changes with a turn, the normal, and ``off``.
+        6: what ray 1, and what ray 2, is multiplied by for its cosine with the direction.
+        48: what these are to be multiplied by, for ray 1 times ray 1, and ray 2 times ray 2: how
+        minus half the square of ``room`` changes with a turn and with the direction, 0, and
+        minus the square of the cosine.
+    """
+    eye = torch.eye(3, dtype=R.dtype)
+    cross = torch.linalg.cross(eye[:, None].expand(3, 3, 3), eye.expand(3, 3, 3))
+    there = torch.einsum("...jl,...l->...j", R, t)  # the direction in camera 2
+    normal = torch.einsum("ilk,...jl->...kij", cross, R)
+    turn = torch.einsum("ki,...j->...kij", eye, there) - torch.einsum("...k,...ji->...kij", t, R)
+    off = torch.einsum("...kij,...k->...ij", normal, t)
+    across = torch.einsum("lnk,...jl,...n->...kj", cross, R, t)
+    normal, along = normal * u[..., None, None, None], t * r[..., None]
+    none = torch.zeros_like(across)
+    ray1 = none, eye * (r * u)[..., None, None], none[..., :1, :], -along[..., None, :]
+    ray2 = -across, R.mT * u[..., None, None], none[..., :1, :], -there[..., None, :]
+    factors = torch.stack((torch.cat(ray1, -2), torch.cat(ray2, -2)), -2)
+    linear = torch.cat((turn, normal, off[..., None, :, :]), -3)
+    return torch.cat((linear.flatten(-3), along, there, factors.flatten(-3)), -1)
+
+
+@functools.cache
+def _forms_of_bases(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """:func:`_forms` as a matrix (40, 117), by what they are of each part of R with each of t."""
+    # Kept tensors must serve training too, where an inference tensor is refused.
+    with torch.inference_mode(False):
+        R = torch.eye(10, dtype=torch.float64)[:, None].expand(10, 4, 10).flatten(0, 1)
+        t = torch.eye(4, dtype=torch.float64).repeat(10, 1)
+        forms = _forms(R[:, :9].unflatten(-1, (3, 3)), R[:, 9], t[:, :3], t[:, 3])
+        return forms.to(device, dtype)
 
 
 def parallax(rays1: Tensor, rays2: Tensor, direction: Tensor) -> Tensor:

@@ -313,17 +313,21 @@ class Settling(nn.Module):
         """Take all steps; arguments as of :meth:`forward`."""
         matched = Matched(rays1, rays2)
         damping = self.DAMPING * torch.eye(6, device=rays1.device)
-        for tolerance in self.tolerance.exp():
+        sure = sure[:, None]
+        for tolerance in self.tolerance.exp().square():
             # Where a pose has settled, its last step alone knows how it hangs together with the
             # matches; before, the gradients of all steps together grow without bound.
             R_2_1, direction = R_2_1.detach(), direction.detach()
             rows = matched.distances(R_2_1, direction)
-            weights = (sure * _near(rows[..., 6], tolerance))[..., None]
-            moments = (weights / weights.sum(1, keepdim=True) * rows).mT @ rows
+            weights = sure / (rows[:, 6:].square() + tolerance)
+            moments = (weights / weights.sum(-1, keepdim=True) * rows) @ rows.mT
+            along = nn.functional.pad(direction, (3, 0))[..., None]
             size = moments[:, 3:6, 3:6].diagonal(dim1=-2, dim2=-1).sum(-1) + self.DAMPING
-            square = moments[:, :6, :6] + damping + size[:, None, None] * _radial(direction)
+            square = torch.baddbmm(
+                moments[:, :6, :6] + damping, size[:, None, None] * along, along.mT
+            )
             step = _shortened(_solve(square, -moments[:, :6, 6:])[..., 0])
-            R_2_1 = R_2_1 @ rotation_of_vector(step[:, :3])
+            R_2_1 = _turned(R_2_1, step[:, :3])
             direction = nn.functional.normalize(direction + step[:, 3:], dim=-1)
         return R_2_1, direction
 
@@ -543,17 +547,30 @@ def _solve(square: Tensor, right: Tensor) -> Tensor:
 
 def _inverted(x: Tensor) -> Tensor:
     """Inverses of positive definite matrices (..., 3, 3), by cofactors."""
-    cofactors = torch.linalg.cross(x.roll(-1, -2), x.roll(1, -2))
+    twice = torch.cat((x, x), -2)
+    cofactors = torch.linalg.cross(twice[..., 1:4, :], twice[..., 2:5, :])
     return cofactors / (x[..., :1, :] * cofactors[..., :1, :]).sum(-1, keepdim=True)
 
 
 def _shortened(steps: Tensor) -> Tensor:
     """Corrections (..., 6) of rotation and direction, none longer than ``LONGEST``."""
-    parts = []
-    for part, longest in zip(steps.split(3, -1), LONGEST, strict=True):
-        length = torch.linalg.vector_norm(part, dim=-1, keepdim=True)
-        parts.append(part / (1 + length / longest))
-    return torch.cat(parts, -1)
+    parts = steps.unflatten(-1, (2, 3))
+    length = torch.linalg.vector_norm(parts, dim=-1, keepdim=True)
+    # A linspace, as a GPU that records a graph takes no numbers from the host.
+    longest = torch.linspace(*LONGEST, 2, dtype=steps.dtype, device=steps.device)[:, None]
+    return (parts / (1 + length / longest)).flatten(-2)
+
+
+def _turned(R: Tensor, step: Tensor) -> Tensor:
+    """Rotations (B, 3, 3) turned further by small vectors (B, 3), by Cayley's formula.
+
+    The angle is the vector's length to second order, for half the operations of
+    :func:`rotation_of_vector`; it is a rotation in any case.
+    """
+    vector = step[:, None].expand_as(R)
+    once = torch.linalg.cross(R, vector)
+    both = torch.add(once, torch.linalg.cross(once, vector), alpha=0.5)
+    return R + both / (1 + step.square().sum(-1)[:, None, None] / 4)
 
 
 def _upper(moments: Tensor, part: range) -> Tensor:

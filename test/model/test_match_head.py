@@ -15,6 +15,7 @@ from geloc3r_ros.model.match_head import (
     _inverse,
     _shortened,
     _solve,
+    _turned,
     rays,
     rotation_of_vector,
 )
@@ -30,11 +31,19 @@ def head():
     return head
 
 
-def matches(count=2, points=20, seed=1):
+def matches(count=2, points=60, seed=1):
+    """Matches of points that either camera sees, exact but for a milliradian."""
     generator = torch.Generator().manual_seed(seed)
-    draw = torch.randn(2, count, points, 3, generator=generator) * 0.3
-    both = torch.nn.functional.normalize(draw + torch.tensor([0.0, 0.0, 1.0]), dim=-1)
-    return Side(*both, torch.randn(count, points, 2, generator=generator))
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=generator)
+
+    seen = normal(count, points, 3) + torch.tensor([0.0, 0.0, 4.0])
+    R_2_1 = rotation_of_vector(0.2 * normal(count, 3))
+    moved = seen @ R_2_1.mT + torch.nn.functional.normalize(normal(count, 1, 3), dim=-1)
+    both = (torch.nn.functional.normalize(x, dim=-1) for x in (seen, moved))
+    noisy = (torch.nn.functional.normalize(x + 1e-3 * normal(*x.shape), dim=-1) for x in both)
+    return Side(*noisy, normal(count, points, 2))
 
 
 def test_rays_of_hand_computed_pixels():
@@ -92,7 +101,7 @@ def test_what_each_side_found_alone_comes_along(head):
 
 def test_the_order_of_matches_does_not_matter(head):
     side = matches()
-    order = torch.randperm(20, generator=torch.Generator().manual_seed(2))
+    order = torch.randperm(60, generator=torch.Generator().manual_seed(2))
     shuffled = Side(*(x[:, order] for x in side[:3]))
     found, expected = head.answer(shuffled).rounds, head.answer(side).rounds
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
@@ -147,7 +156,18 @@ def test_distances_from_products_are_those_from_rays():
     found = Matched(rays1, rays2).distances(R, direction)
     expected = distances(rays1, rays2 @ R, direction)
     together = torch.cat((expected.turn, expected.shift, expected.angle), -1)
-    torch.testing.assert_close(found, together)
+    torch.testing.assert_close(found.mT, together)
+
+
+def test_small_turns_are_those_of_their_vectors_and_long_ones_rotations():
+    R = rotation_of_vector(torch.tensor([[0.3, -1.2, 0.4]], dtype=torch.float64))
+    step = torch.tensor([[1e-3, -2e-3, 2e-3]], dtype=torch.float64)
+    torch.testing.assert_close(_turned(R, step), R @ rotation_of_vector(step), atol=1e-8, rtol=0)
+    far = _turned(R, 100 * step)
+    torch.testing.assert_close(far @ far.mT, torch.eye(3, dtype=torch.float64)[None])
+    # Cayley: of a vector of length 0.3 the angle is 2 atan(0.15).
+    cosine = ((far.mT @ R)[0].trace() - 1) / 2
+    assert float(torch.arccos(cosine)) == pytest.approx(2 * np.arctan(0.15))
 
 
 def test_linear_systems_are_solved():
