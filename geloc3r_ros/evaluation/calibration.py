@@ -58,7 +58,7 @@ SIGMAS, INSIDE = 3.0, 0.994
 """So many sigmas hold this share of the errors; of both together in other places still 98 %."""
 REFUSED = 0.98
 """Of each kind of bad inputs, at least."""
-BAD_INPUTS = 120
+BAD_INPUTS = 480
 """Of each kind, that limits are set by."""
 RADII = {"rotation": (1.5382, 2.5003, 3.3682), "translation": (1.1774, 2.1460, 3.0349)}
 """Error over sigma within which a Gaussian has these shares: roots of chi-square quantiles."""
