@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from geloc3r_ros.inference.preprocess import frame
 from geloc3r_ros.model import GeLoc3r, ModelConfig
+from geloc3r_ros.model.epipolar import forms_of_bases
 from geloc3r_ros.model.rope import rotary_table
 
 __all__ = ["about_machine", "arithmetic", "copy_bandwidth", "product_rate"]
@@ -39,7 +40,7 @@ def arithmetic(config: ModelConfig, size: tuple[int, int], new_views: int) -> fl
         new_views: how many views are encoded.
     """
     _, _, width, height = frame(*size, config).crop
-    rotary_table.cache_clear()  # it must neither serve nor keep tensors without numbers
+    _forget_kept_tensors()  # they must neither be served nor be kept without numbers
     # The counter knows attention as plain products alone.
     with FakeTensorMode(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
         network = GeLoc3r(config)
@@ -48,8 +49,13 @@ def arithmetic(config: ModelConfig, size: tuple[int, int], new_views: int) -> fl
             view = network.encode(image)
         with FlopCounterMode(display=False) as decoding:
             network.decode(view, view)
-    rotary_table.cache_clear()
+    _forget_kept_tensors()
     return float(new_views * encoding.get_total_flops() + decoding.get_total_flops())
+
+
+def _forget_kept_tensors() -> None:
+    for kept in (rotary_table, forms_of_bases):
+        kept.cache_clear()
 
 
 def product_rate(precision: str, device: str) -> float:

@@ -13,7 +13,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Distances", "Epipolar", "Matched", "distances", "epipolar", "parallax", "slope"]
+__all__ = [
+    "Distances",
+    "Epipolar",
+    "Matched",
+    "distances",
+    "epipolar",
+    "forms_of_bases",
+    "parallax",
+    "slope",
+]
 
 NEAREST = 1e-4
 """Least square of the sine of the angle between rays and baseline: nearer, a plane is open."""
@@ -91,7 +100,7 @@ class Matched:
         rays1, rays2 = rays1.mT.contiguous(), rays2.mT.contiguous()  # matches last: far faster
         self._between = _products(rays1, rays2)
         self._within = torch.cat((_products(rays1, rays1), _products(rays2, rays2)), 1)
-        self._forms = _forms_of_bases(rays1.dtype, rays1.device)
+        self._forms = forms_of_bases(rays1.dtype, rays1.device)
 
     def distances(self, R_2_1: Tensor, direction: Tensor) -> Tensor:
         """:func:`distances` of a pose: ``turn``, ``shift`` and ``angle`` in one, (B, 7, K).
@@ -145,7 +154,7 @@ def _forms(R: Tensor, r: Tensor, t: Tensor, u: Tensor) -> Tensor:
 
 
 @functools.cache
-def _forms_of_bases(dtype: torch.dtype, device: torch.device) -> Tensor:
+def forms_of_bases(dtype: torch.dtype, device: torch.device) -> Tensor:
     """:func:`_forms` as a matrix (40, 117), by what they are of each part of R with each of t."""
     # Kept tensors must serve training too, where an inference tensor is refused.
     with torch.inference_mode(False):

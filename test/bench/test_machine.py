@@ -27,4 +27,6 @@ def test_counting_leaves_no_trace():
     arithmetic(config, (640, 480), 2)
     network = GeLoc3r(config)
     image = network.decoder_embed.weight.new_zeros(1, 3, 192, 256)
-    assert network.encode(image).tokens.isfinite().all()
+    view = network.encode(image)
+    assert view.tokens.isfinite().all()
+    assert all(raw.isfinite().all() for raw in network.decode(view, view))
