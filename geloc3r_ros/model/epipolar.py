@@ -40,6 +40,11 @@ class Epipolar(NamedTuple):
     room: Tensor
     """``off`` over it is the angle to the epipolar plane, for small ones, (B, K, 1)."""
 
+    @property
+    def angle(self) -> Tensor:
+        """Angle to the epipolar plane, radians for small ones, with a sign, (B, K, 1)."""
+        return self.off / self.room
+
 
 def epipolar(rays1: Tensor, rays2: Tensor, direction: Tensor) -> Epipolar:
     """Compare rays of matches with a pose.
@@ -67,21 +72,23 @@ class Distances(NamedTuple):
     """Its slope with the direction, (B, K, 3)."""
 
 
-def distances(rays1: Tensor, rays2: Tensor, direction: Tensor) -> Distances:
+def distances(planes: Epipolar, rays1: Tensor, rays2: Tensor, direction: Tensor) -> Distances:
     """Tell distances from epipolar planes, with the slope of ``room`` in theirs.
 
     Without that, least squares are drawn towards directions that lie along the rays: there ``off``
-    is small whatever the pose. Arguments as of :func:`epipolar`; the direction has length 1.
+    is small whatever the pose.
+
+    Args:
+        planes: What :func:`epipolar` says of the other three, the direction having length 1.
     """
-    normal, off, turn, room = epipolar(rays1, rays2, direction)
     along = direction[:, None].expand_as(rays1)
     cosine1, cosine2 = ((along * rays).sum(-1, keepdim=True) for rays in (rays1, rays2))
-    angle = off / room
-    part = angle / room.square()
+    angle = planes.angle
+    part = angle / planes.room.square()
     return Distances(
         angle,
-        turn / room - part * cosine2 * torch.linalg.cross(rays2, along),
-        normal / room + part * (cosine1 * rays1 + cosine2 * rays2),
+        planes.turn / planes.room - part * cosine2 * torch.linalg.cross(rays2, along),
+        planes.normal / planes.room + part * (cosine1 * rays1 + cosine2 * rays2),
     )
 
 

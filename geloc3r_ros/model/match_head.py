@@ -203,10 +203,11 @@ class Round(nn.Module):
             What is made of each match (B, K, D), numbers (B, P), scale (B, 1), corrections by
             least squares (B, h, 6).
         """
-        normal, off, turn, room = epipolar(rays1, rays2, direction)
+        planes = epipolar(rays1, rays2, direction)
+        normal, off, turn = planes[:3]
         sine = torch.linalg.vector_norm(normal, dim=-1, keepdim=True)
         plane = normal / (sine + NEAR)
-        distance = (off / room).abs()
+        distance = planes.angle.abs()
         doubt = (distance + 1e-3).log(), distance / (distance + CLOSE)
         sight = (rays1, rays2 - rays1, 5 * normal, plane, 20 * off, (sine + 1e-3).log())
         seen = (*sight, features, *doubt)
@@ -236,7 +237,7 @@ class Round(nn.Module):
             0.2 * (torch.linalg.vector_norm(pull, dim=-1, keepdim=True) + 1e-6).log(),
         )
         scale = 20 * error.mean(1).sqrt()
-        angle, by_turn, by_shift = distances(rays1, rays2, direction)
+        angle, by_turn, by_shift = distances(planes, rays1, rays2, direction)
         rows = torch.cat((by_turn, by_shift / size, angle), -1)
         steps = self._least_squares(self.trust(x).softmax(1).mT, rows, direction)
         steps = torch.cat((steps[..., :3], steps[..., 3:] / size), -1)
@@ -352,7 +353,7 @@ class Settling(nn.Module):
         self, rays1: Tensor, rays2: Tensor, R_2_1: Tensor, direction: Tensor, sure: Tensor
     ) -> Tensor:
         """How far the matches bear a pose out, 0 to 1, (B,); arguments as of :meth:`settle`."""
-        angle = distances(rays1, rays2 @ R_2_1, direction).angle[..., 0]
+        angle = epipolar(rays1, rays2 @ R_2_1, direction).angle[..., 0]
         near = _near(angle, self.tolerance[-1].exp())
         return (sure * near).sum(1) / sure.sum(1)
 
@@ -361,7 +362,7 @@ class Settling(nn.Module):
     ) -> Tensor:
         """The direction (B, 3) or its opposite; arguments as of :meth:`settle`."""
         turned = rays2 @ R_2_1
-        angle = distances(rays1, turned, direction).angle[..., 0]
+        angle = epipolar(rays1, turned, direction).angle[..., 0]
         weights = sure * _near(angle, self.tolerance[-1].exp())
         forth = (weights * parallax(rays1, turned, direction)).sum(1, keepdim=True)
         return torch.where(forth < 0, -direction, direction)

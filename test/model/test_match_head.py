@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from geloc3r_ros.geometry import rotation_about
-from geloc3r_ros.model.epipolar import Matched, distances, parallax, slope
+from geloc3r_ros.model.epipolar import Matched, distances, epipolar, parallax, slope
 from geloc3r_ros.model.match_head import (
     MatchPoseHead,
     Search,
@@ -44,6 +44,10 @@ def matches(count=2, points=60, seed=1):
     both = (torch.nn.functional.normalize(x, dim=-1) for x in (seen, moved))
     noisy = (torch.nn.functional.normalize(x + 1e-3 * normal(*x.shape), dim=-1) for x in both)
     return Side(*noisy, normal(count, points, 2))
+
+
+def exact(rays1, rays2, direction):
+    return distances(epipolar(rays1, rays2, direction), rays1, rays2, direction)
 
 
 def test_rays_of_hand_computed_pixels():
@@ -154,7 +158,7 @@ def test_distances_from_products_are_those_from_rays():
     turn, direction = torch.randn(2, 4, 3, generator=generator, dtype=torch.float64)
     R, direction = rotation_of_vector(turn), torch.nn.functional.normalize(direction, dim=-1)
     found = Matched(rays1, rays2).distances(R, direction)
-    expected = distances(rays1, rays2 @ R, direction)
+    expected = exact(rays1, rays2 @ R, direction)
     together = torch.cat((expected.turn, expected.shift, expected.angle), -1)
     torch.testing.assert_close(found.mT, together)
 
@@ -302,11 +306,11 @@ def test_distances_are_angles_and_their_slopes_are_exact():
     def angle(change):
         turned = rays2 @ rotation_of_vector(change[None, :3])[0]
         shifted = torch.nn.functional.normalize(direction + change[3:], dim=-1)
-        return distances(rays1, turned, shifted).angle[..., 0]
+        return epipolar(rays1, turned, shifted).angle[..., 0]
 
     steps = 1e-5 * torch.eye(6, dtype=torch.float64)
     slopes = torch.stack([(angle(step) - angle(-step)) / 2e-5 for step in steps], -1)
-    found = distances(rays1, rays2, direction)
+    found = exact(rays1, rays2, direction)
     torch.testing.assert_close(found.turn, slopes[..., :3], atol=1e-6, rtol=0)
     across = found.shift - (found.shift * direction).sum(-1, keepdim=True) * direction
     torch.testing.assert_close(across, slopes[..., 3:], atol=1e-3, rtol=0)
@@ -314,8 +318,8 @@ def test_distances_are_angles_and_their_slopes_are_exact():
     # it, across the baseline as the other, is shared between both: 0.02 over the root of 2.
     x, z = torch.eye(3)[[0, 2]]
     lifted = torch.tensor([0.0, 0.02, 1.0])[None, None]
-    assert distances(z[None, None], (z + 0.3 * x)[None, None] / 1.09**0.5, x[None]).angle == 0
-    found = distances(z[None, None], torch.nn.functional.normalize(lifted, dim=-1), x[None]).angle
+    assert epipolar(z[None, None], (z + 0.3 * x)[None, None] / 1.09**0.5, x[None]).angle == 0
+    found = epipolar(z[None, None], torch.nn.functional.normalize(lifted, dim=-1), x[None]).angle
     assert float(found.abs()) == pytest.approx(0.02 / 2**0.5, rel=1e-3)
 
 
