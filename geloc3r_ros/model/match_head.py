@@ -315,18 +315,15 @@ class Settling(nn.Module):
         matched = Matched(rays1, rays2)
         damping = self.DAMPING * torch.eye(6, device=rays1.device)
         sure = sure[:, None]
-        for tolerance in self.tolerance.exp().square():
+        for tolerance in self.tolerance.exp():
             # Where a pose has settled, its last step alone knows how it hangs together with the
             # matches; before, the gradients of all steps together grow without bound.
             R_2_1, direction = R_2_1.detach(), direction.detach()
             rows = matched.distances(R_2_1, direction)
-            weights = sure / (rows[:, 6:].square() + tolerance)
+            weights = sure * _near(rows[:, 6:], tolerance)
             moments = (weights / weights.sum(-1, keepdim=True) * rows) @ rows.mT
-            along = nn.functional.pad(direction, (3, 0))[..., None]
             size = moments[:, 3:6, 3:6].diagonal(dim1=-2, dim2=-1).sum(-1) + self.DAMPING
-            square = torch.baddbmm(
-                moments[:, :6, :6] + damping, size[:, None, None] * along, along.mT
-            )
+            square = moments[:, :6, :6] + damping + size[:, None, None] * _radial(direction)
             step = _shortened(_solve(square, -moments[:, :6, 6:])[..., 0])
             R_2_1 = _turned(R_2_1, step[:, :3])
             direction = nn.functional.normalize(direction + step[:, 3:], dim=-1)
@@ -524,7 +521,7 @@ def _moments(weights: Tensor, x: Tensor) -> Tensor:
 
 
 def _near(angle: Tensor, tolerance: Tensor) -> Tensor:
-    """Weights (B, K) of matches at these angles (B, K) from their epipolar planes."""
+    """Weights of matches at these angles from their epipolar planes, of any shape."""
     return 1 / (1 + (angle / tolerance).square())
 
 
