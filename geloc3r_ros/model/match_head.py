@@ -562,8 +562,8 @@ def _shortened(steps: Tensor) -> Tensor:
 def _turned(R: Tensor, step: Tensor) -> Tensor:
     """Rotations (B, 3, 3) turned further by small vectors (B, 3), by Cayley's formula.
 
-    The angle is the vector's length to second order, for half the operations of
-    :func:`rotation_of_vector`; it is a rotation in any case.
+    The angle is the vector's length to second order, in fewer operations than
+    :func:`rotation_of_vector` takes; it is a rotation in any case.
     """
     vector = step[:, None].expand_as(R)
     once = torch.linalg.cross(R, vector)

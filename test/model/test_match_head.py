@@ -249,6 +249,19 @@ def test_a_pose_settles_where_its_matches_agree(facade, turn, tilt):
     assert torch.rad2deg(torch.arccos((found * direction).sum().clamp(-1, 1))) < 2
 
 
+def test_matches_that_do_not_count_change_nothing(facade):
+    rays1, rays2, R_2_1, direction = facade
+    settling = Settling(4, widest=8e-3, narrowest=2e-3, steps=8)
+    start = R_2_1 @ rotation_of_vector(torch.tensor([[0.01, 0.02, 0.0]])), direction
+    few = slice(0, 150)
+    sure = torch.zeros(rays1.shape[:2])
+    sure[:, few] = 1.0
+    with torch.no_grad():
+        found = settling(rays1, rays2, *start, sure)
+        expected = settling(rays1[:, few], rays2[:, few], *start, sure[:, few])
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize("turn", [(0.0, 0.0, 0.0), (0.1, -0.5, 0.0), (0.0, 0.3, 0.2)])
 def test_a_search_finds_a_pose_from_far_off(facade, turn):
     """Whatever the first direction, here the opposite of the true one, and 29 degrees off."""
