@@ -232,6 +232,12 @@ class TrainingConfig:
                     f"auxiliary.attention_heads is {stage.auxiliary.attention_heads}; "
                     f"the decoder has {self.network.model_config().decoder_heads}"
                 )
+            design = self.network.model_config().design
+            if stage.auxiliary.rounds and (stage.objective == "matching" or design != "matching"):
+                raise ConfigError(
+                    f"auxiliary.rounds is {stage.auxiliary.rounds}; objective {stage.objective} "
+                    f"of design {design} has no earlier rounds: leave it at 0"
+                )
             if stage.objective != "simulated" and stage.batch_size % self.data.pairs_per_scene:
                 raise ConfigError(
                     f"batch_size is {stage.batch_size}; it must be a multiple of "

@@ -51,6 +51,7 @@ def test_overrides_reach_every_level(smoke):
         ("stages.2.gcr.points=3", "gcr.points is 3; a pose takes 4 or more"),
         ("stages=[]", "stages is empty"),
         ("stages.0.auxiliary.attention_block=2", "the decoder has 2 blocks"),
+        ("stages.0.objective=matching", "rounds is 0.5; objective matching .* leave it at 0"),
         ("stages.7.steps=1", "leads to no setting"),
         ("seed", "'seed' is no override"),
     ],
