@@ -35,24 +35,29 @@ TOY = (
 ARMS = "arms={pose: [stages.0.objective=pose], GCR: [], twin: []}"
 
 
-@pytest.fixture
-def run():
+def run(folder, *changes, minutes=None):
     """Train and test; returns what came of it."""
-
-    def of(folder, *changes, minutes=None):
-        config = load_ablation(SHIPPED, (*TOY, ARMS, *changes))
-        rest = (folder, Console(quiet=True), Accelerator(cpu=True), minutes)
-        while not train_heads(config, 4, *rest):
-            pass
-        while not evaluate_heads(config, *rest):
-            pass
-        return config, read_test(config, folder)
-
-    return of
+    config = load_ablation(SHIPPED, (*TOY, ARMS, *changes))
+    rest = (folder, Console(quiet=True), Accelerator(cpu=True), minutes)
+    while not train_heads(config, 4, *rest):
+        pass
+    while not evaluate_heads(config, *rest):
+        pass
+    return config, read_test(config, folder)
 
 
-def test_arms_differ_by_their_losses_alone_and_the_page_says_by_how_much(run, tmp_path):
-    config, tested = run(tmp_path)
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """Its folder, and what came of it; not to be changed."""
+    folder, threads = tmp_path_factory.mktemp("ablation"), torch.get_num_threads()
+    torch.set_num_threads(1)  # as in all tests of trainings
+    config, tested = run(folder)
+    torch.set_num_threads(threads)
+    return folder, config, tested
+
+
+def test_arms_differ_by_their_losses_alone_and_the_page_says_by_how_much(unbroken):
+    folder, config, tested = unbroken
     assert tested.names == ["start", "pose", "GCR", "twin"]
     assert tested.rotation.shape[:2] == (4, 1)
     assert 30 < tested.rotation.shape[2] <= 60
@@ -60,24 +65,24 @@ def test_arms_differ_by_their_losses_alone_and_the_page_says_by_how_much(run, tm
     assert np.array_equal(gcr, twin)
     assert not np.array_equal(gcr, pose)
     assert not np.array_equal(start, pose)
-    page = write_report(config, tmp_path).read_text()
+    page = write_report(config, folder).read_text()
     assert "3 arms, 1 seeds of 15 training pairs" in page
     assert "| twin | +0.00 [+0.00, +0.00] |" in page
     assert "gate open" in page
-    logged = json.loads((tmp_path / "seed4.json").read_text())
+    logged = json.loads((folder / "seed4.json").read_text())
     assert logged["GCR"]["gradient/direct"] > 0
     assert "gradient/direct" not in logged["pose"]
-    assert (tmp_path / "ablation.png").stat().st_size > 10_000
+    assert (folder / "ablation.png").stat().st_size > 10_000
 
 
-def test_an_ablation_goes_on_as_if_never_stopped(run, tmp_path):
-    _, whole = run(tmp_path / "whole")
-    _, parts = run(tmp_path / "parts", minutes=0)
+def test_an_ablation_goes_on_as_if_never_stopped(unbroken, tmp_path):
+    *_, whole = unbroken
+    _, parts = run(tmp_path, minutes=0)
     assert np.array_equal(whole.rotation, parts.rotation)
     assert np.array_equal(whole.direction, parts.direction)
 
 
-def test_an_arm_that_trains_more_than_the_head_is_refused(run, tmp_path):
+def test_an_arm_that_trains_more_than_the_head_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="arm pose trains more than the pose head"):
         run(tmp_path, "training.stages.0.freeze=[enc_blocks]")
 
@@ -87,10 +92,10 @@ def test_arms_that_lead_to_no_setting_are_refused():
         load_ablation(SHIPPED, (*TOY, "arms={odd: [stages.0.gcrs.points=3]}"))
 
 
-def test_another_ablation_does_not_go_on(run, tmp_path):
-    run(tmp_path)
+def test_another_ablation_does_not_go_on(unbroken):
+    folder, *_ = unbroken
     with pytest.raises(ConfigError, match="other settings"):
-        run(tmp_path, "training.stages.0.learning_rate=0.1")
+        run(folder, "training.stages.0.learning_rate=0.1")
 
 
 def test_scores_are_the_area_under_the_recall():

@@ -117,13 +117,13 @@ def test_training_that_diverges_stops(trainer):
 def test_the_matches_of_one_batch_are_learnt_by_heart(trainer):
     steps = ["stages.0.steps=200", "stages.1.steps=1", "stages.2.steps=1"]
     fast = ["stages.0.learning_rate=5e-4", "stages.0.warm_up_steps=60"]
-    training = trainer("overfit", *steps, *fast, overfit=True)
+    alone = ["stages.0.objective=matching", "stages.0.auxiliary.rounds=0"]
+    training = trainer("overfit", *alone, *steps, *fast, overfit=True)
     batch = next(training.pairs.of_stage(0, training.stage.config, 0, training.share))
     objective = training.stage.objective
 
     before = objective(batch, 0).terms["coarse"]
     training.run()
-    # Of matches by a stem that knows nothing a pose does not get far, and settles by chance.
     assert objective(batch, 0).terms["coarse"] < 0.75 * before  # four cells share a truth
 
 
@@ -141,14 +141,13 @@ def two_processes(settings, folder, changes):
 
 @pytest.mark.slow
 def test_two_processes_agree_to_stop_between_log_lines(tmp_path, smoke):
-    steps = ["stages.0.steps=1000000", "checkpoint_every=1000000", "log_every=1000000"]
+    steps = ["stages.0.steps=1000000", "checkpoint_every=2", "log_every=1000000"]
     changes = [*steps, "data.workers=0", "data.sizes=[[48, 64]]", "stages.0.batch_size=4"]
     changes += [f"stages.{i}.batch_size=4" for i in (1, 2)]
     with two_processes(smoke, tmp_path / "two", changes) as run:
-        while not list(tmp_path.glob("two/tensorboard/*")):
+        while not (tmp_path / "two" / "last.pt").exists():
             assert run.poll() is None, run.stderr.read()
             time.sleep(0.1)
-        time.sleep(5)  # some steps
         run.send_signal(signal.SIGTERM)
         run.communicate(timeout=60)
     assert 0 < Checkpoint.read(tmp_path / "two" / "last.pt").step < 1000000
