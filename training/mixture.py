@@ -26,7 +26,7 @@ from geloc3r_training.data.datasets.base import View
 from geloc3r_training.data.mixture_config import MixtureConfig, PartConfig
 from geloc3r_training.data.pair_selection import PairConfig, load_pairs
 from geloc3r_training.data.sample import DataError
-from geloc3r_training.pairs import PairBatch, Share, ignore_interrupts
+from geloc3r_training.pairs import PairBatch, Share, leave_signals
 
 __all__ = ["Mixture"]
 
@@ -128,7 +128,7 @@ class Mixture:
             batch_size=None,
             sampler=draws,
             num_workers=self.config.workers,
-            worker_init_fn=ignore_interrupts,
+            worker_init_fn=leave_signals,
             generator=torch.Generator(),
         )
         return (_on(batch, self.device) for batch in loader)

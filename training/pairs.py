@@ -29,7 +29,7 @@ from geloc3r_training.data.textures import load_atlas, procedural_atlas
 from geloc3r_training.gcr.pairs import median_depth
 from geloc3r_training.gcr.se3 import inverse, retract
 
-__all__ = ["PairBatch", "Pairs", "Share", "ignore_interrupts"]
+__all__ = ["PairBatch", "Pairs", "Share", "leave_signals"]
 
 SCENES_A_STAGE = 2**28
 SCENES_A_SEED = 2**32
@@ -209,7 +209,7 @@ class Pairs:
             batch_size=None,
             sampler=requests,
             num_workers=self.config.workers,
-            worker_init_fn=ignore_interrupts,
+            worker_init_fn=leave_signals,
             generator=torch.Generator(),
         )
         for request, made in loader:
@@ -260,6 +260,10 @@ class Pairs:
         return retract(torch.eye(4).to(twist), twist)
 
 
-def ignore_interrupts(worker: int) -> None:
-    """Leave Ctrl-C to the training process, which stops at the end of a step."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def leave_signals(worker: int) -> None:
+    """Leave Ctrl-C and SIGTERM to the training process, which stops at the end of a step.
+
+    A terminal sends the one to all processes, torchrun the other; a worker ends with its trainer.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

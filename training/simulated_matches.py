@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from geloc3r_ros.model.match_head import rotation_of_vector
 from geloc3r_training.config import StageConfig
-from geloc3r_training.pairs import Share, ignore_interrupts
+from geloc3r_training.pairs import Share, leave_signals
 
 __all__ = ["MatchBatch", "simulated_matches"]
 
@@ -81,7 +81,7 @@ def simulated_matches(
         batch_size=None,
         sampler=itertools.count(start),
         num_workers=workers,
-        worker_init_fn=ignore_interrupts,
+        worker_init_fn=leave_signals,
         generator=torch.Generator(),
     )
     return iter(loader)
