@@ -8,7 +8,7 @@ import signal
 import time
 from types import FrameType
 
-__all__ = ["Interrupt"]
+__all__ = ["Interrupt", "leave_signals"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -45,3 +45,12 @@ class Interrupt:
     def _restore(self) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+
+def leave_signals(worker: int) -> None:
+    """Leave Ctrl-C and SIGTERM to the training process, which stops at the end of a step.
+
+    A terminal sends the one to all processes, torchrun the other; a worker ends with its trainer.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)

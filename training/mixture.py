@@ -26,7 +26,8 @@ from geloc3r_training.data.datasets.base import View
 from geloc3r_training.data.mixture_config import MixtureConfig, PartConfig
 from geloc3r_training.data.pair_selection import PairConfig, load_pairs
 from geloc3r_training.data.sample import DataError
-from geloc3r_training.pairs import PairBatch, Share, leave_signals
+from geloc3r_training.interrupt import leave_signals
+from geloc3r_training.pairs import PairBatch, Share
 
 __all__ = ["Mixture"]
 

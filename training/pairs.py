@@ -9,7 +9,6 @@ training process renders what they planned, so that no image crosses the bus.
 from __future__ import annotations
 
 import itertools
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +27,9 @@ from geloc3r_training.data.synthetic import Plan, SyntheticBatch, SyntheticConfi
 from geloc3r_training.data.textures import load_atlas, procedural_atlas
 from geloc3r_training.gcr.pairs import median_depth
 from geloc3r_training.gcr.se3 import inverse, retract
+from geloc3r_training.interrupt import leave_signals
 
-__all__ = ["PairBatch", "Pairs", "Share", "leave_signals"]
+__all__ = ["PairBatch", "Pairs", "Share"]
 
 SCENES_A_STAGE = 2**28
 SCENES_A_SEED = 2**32
@@ -258,12 +258,3 @@ class Pairs:
         depth = median_depth(scenes.depth.flatten(0, 1)).view(-1, self.config.views, 1)
         twist = torch.cat((move * position * depth, turn.deg2rad() * rotation), -1)
         return retract(torch.eye(4).to(twist), twist)
-
-
-def leave_signals(worker: int) -> None:
-    """Leave Ctrl-C and SIGTERM to the training process, which stops at the end of a step.
-
-    A terminal sends the one to all processes, torchrun the other; a worker ends with its trainer.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)

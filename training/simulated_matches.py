@@ -24,7 +24,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from geloc3r_ros.model.match_head import rotation_of_vector
 from geloc3r_training.config import StageConfig
-from geloc3r_training.pairs import Share, leave_signals
+from geloc3r_training.interrupt import leave_signals
+from geloc3r_training.pairs import Share
 
 __all__ = ["MatchBatch", "simulated_matches"]
 

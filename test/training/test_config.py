@@ -52,6 +52,7 @@ def test_overrides_reach_every_level(smoke):
         ("stages=[]", "stages is empty"),
         ("stages.0.auxiliary.attention_block=2", "the decoder has 2 blocks"),
         ("stages.0.objective=matching", "rounds is 0.5; objective matching .* leave it at 0"),
+        ("network.variant=large", "rounds is 0.5; objective pose of design reloc3r has no"),
         ("stages.7.steps=1", "leads to no setting"),
         ("seed", "'seed' is no override"),
     ],
