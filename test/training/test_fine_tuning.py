@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a dataset in its authors' layout to steps of GCR, by the public way."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 from accelerate import Accelerator
@@ -9,11 +11,14 @@ from helpers import dataset_layouts, video_layouts
 from helpers.rendered_views import SMALL, rendered
 from rich.console import Console
 
+from geloc3r_training.checkpoint import Checkpoint
+from geloc3r_training.config import load_config
 from geloc3r_training.data.datasets import open_dataset
 from geloc3r_training.data.pair_selection import PairConfig
 from geloc3r_training.data.preparation import prepare
-from geloc3r_training.trainer import Trainer
+from geloc3r_training.trainer import Trainer, starting_parts
 
+FINE_TUNE = Path(__file__).parents[2] / "config" / "training" / "fine_tune.yaml"
 ANY = SMALL, 80.0, 82.0, 46.0, 37.0
 KINECT = (640, 480), 525.0, 525.0, 319.5, 239.5
 SEVEN = (640, 480), 585.0, 585.0, 320.0, 240.0
@@ -63,3 +68,34 @@ def test_a_dataset_is_fine_tuned_on(name, tmp_path, toy):
     assert trainer.run()
     assert trainer.done
     assert trainer.stage.skipped.sum() == 0
+
+
+def test_the_settings_of_fine_tuning_train_what_ships(tmp_path):
+    write, camera = LAYOUTS["recording"]
+    write(tmp_path / "data", rendered(*camera))
+    config = PairConfig(covisibility=(0.1, 1.0), frame_gap=(1, 3))
+    prepare(open_dataset(tmp_path / "data"), config, tmp_path / "pairs", 1, Console(quiet=True))
+    settings = load_config(
+        FINE_TUNE,
+        [
+            f"mixture.parts.0.root={tmp_path / 'data'}",
+            f"mixture.cache={tmp_path / 'pairs'}",
+            "mixture.sizes=[[96, 128]]",
+            "mixture.selection={covisibility: [0.1, 1.0], frame_gap: [1, 3]}",
+            "mixture.workers=0",
+            "validation.pairs=2",
+            *(f"stages.{i}.{name}" for i in range(3) for name in ("steps=1", "batch_size=2")),
+            "stages.2.gcr.warm_up_steps=0",
+        ],
+    )
+    trainer = Trainer(settings, tmp_path / "run", Accelerator(cpu=True), Console(quiet=True))
+    assert trainer.run()
+    before = starting_parts(settings)
+    trained = []
+    for index in range(3):
+        after = Checkpoint.read(tmp_path / "run" / f"stage{index}.pt").state["average"]
+        trained.append({n.split(".")[1] for n, x in before.items() if not x.equal(after[n])})
+        before = {name: after[name] for name in before}
+    assert {"matcher", "enc_blocks", "dec_blocks"} <= trained[0]
+    assert "pose_head" not in trained[0]
+    assert trained[1] == trained[2] == {"pose_head"}
