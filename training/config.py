@@ -222,6 +222,10 @@ class TrainingConfig:
                     f"reliefs is {stage.reliefs}, of no photographs: name their folder in "
                     "data.photographs"
                 )
+            if stage.reliefs and self.mixture:
+                raise ConfigError(
+                    f"reliefs is {stage.reliefs}, but pairs are those of mixture: leave it at 0"
+                )
             if stage.auxiliary.attention_block >= self.network.model_config().decoder_depth:
                 raise ConfigError(
                     f"auxiliary.attention_block is {stage.auxiliary.attention_block}; "

@@ -154,3 +154,9 @@ def test_a_stage_may_ask_for_reliefs(toy, tmp_path):
 def test_reliefs_of_no_photographs_are_refused(toy):
     with pytest.raises(ConfigError, match=r"reliefs is 0.5, of no photographs"):
         toy("stages.0.reliefs=0.5")
+
+
+def test_reliefs_beside_a_mixture_are_refused(toy, tmp_path):
+    mixture = "mixture={parts: [{dataset: recording, root: a, pairs: 1}], cache: b}"
+    with pytest.raises(ConfigError, match=r"reliefs is 0.5, but pairs are those of mixture"):
+        toy("stages.0.reliefs=0.5", f"data.photographs={tmp_path}", mixture)
