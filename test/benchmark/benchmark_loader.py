@@ -47,8 +47,8 @@ LAYOUTS = {  # MegaDepth1500 is read as MegaDepth
     "recording": ("JPEG, PNG depth", dataset_layouts.recording),
 }
 SELECTION = PairConfig(covisibility=(0.1, 1.0), frame_gap=(1, 3))
-RECIPE = Path("config/training/tiny.yaml")
-POSE, BATCH = 2, 20  # the stage of the recipe that is trained, and its pairs a step
+SETTINGS = Path("config/training/fine_tune.yaml")
+POSE, BATCH = 1, 20  # the stage that is trained, and its pairs a step
 FIRST = 3  # batches until the workers run, not counted
 Workers = Annotated[int, typer.Option(min=0, help="Processes that read.")]
 
@@ -76,7 +76,7 @@ def main(
         if steps:
             print("\n| a training of `tiny` on | pairs/s | time spent waiting for data |")
             print("|---|---|---|")
-            train("rendered scenes, as in the recipe", None, root, steps)
+            train("rendered places", None, root, steps)
             for name in ("co3d", "scannetpp"):
                 train(f"`{name}`, {workers} workers", made[name], root, steps, workers)
 
@@ -99,7 +99,7 @@ def stored(
         selection=SELECTION,
         workers=workers,
     )
-    stage = load_config(RECIPE).stages[POSE]
+    stage = load_config(SETTINGS).stages[POSE]
     return Mixture(config, 0, torch.device("cpu")).of_stage(POSE, stage, 0, Share())
 
 
@@ -115,7 +115,7 @@ def seconds(stream: Iterator[PairBatch], batches: int) -> float:
 
 def train(name: str, part: PartConfig | None, root: Path, steps: int, workers: int = 0) -> None:
     """Take steps as the trainer does and print their row; ``part`` None: rendered scenes."""
-    config = load_config(RECIPE, ["network.stem=null", "data.textures=null"])
+    config = load_config(SETTINGS)
     stage = Stage(config, POSE, {}, None, Accelerator(cpu=True))
     if part:
         stream = stored(part, root, config.data.sizes[0], workers)
