@@ -38,21 +38,27 @@ LAYOUTS = {
 }
 
 
+SELECTION = {"covisibility": [0.1, 1.0], "frame_gap": [1, 3]}
+
+
+def prepare_pairs(name, folder):
+    """Write a dataset to ``data`` and select its pairs into ``pairs``."""
+    write, camera = LAYOUTS[name]
+    write(folder / "data", rendered(*camera))
+    config = PairConfig(covisibility=(0.1, 1.0), frame_gap=(1, 3))
+    console = Console(quiet=True)
+    return prepare(open_dataset(folder / "data"), config, folder / "pairs", 1, console)
+
+
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_a_dataset_is_fine_tuned_on(name, tmp_path, toy):
-    write, camera = LAYOUTS[name]
-    write(tmp_path / "data", rendered(*camera))
-    selection = {"covisibility": [0.1, 1.0], "frame_gap": [1, 3]}
-    config = PairConfig(covisibility=(0.1, 1.0), frame_gap=(1, 3))
-    prepared = prepare(
-        open_dataset(tmp_path / "data"), config, tmp_path / "pairs", 1, Console(quiet=True)
-    )
+    prepared = prepare_pairs(name, tmp_path)
     assert len(prepared[0].names) >= 3
     mixture = {
         "parts": [{"dataset": name, "root": str(tmp_path / "data"), "pairs": 100}],
         "cache": str(tmp_path / "pairs"),
         "sizes": [[48, 64]],
-        "selection": selection,
+        "selection": SELECTION,
         "workers": 0,
     }
     settings = toy(
@@ -71,17 +77,14 @@ def test_a_dataset_is_fine_tuned_on(name, tmp_path, toy):
 
 
 def test_the_settings_of_fine_tuning_train_what_ships(tmp_path):
-    write, camera = LAYOUTS["recording"]
-    write(tmp_path / "data", rendered(*camera))
-    config = PairConfig(covisibility=(0.1, 1.0), frame_gap=(1, 3))
-    prepare(open_dataset(tmp_path / "data"), config, tmp_path / "pairs", 1, Console(quiet=True))
+    prepare_pairs("recording", tmp_path)
     settings = load_config(
         FINE_TUNE,
         [
             f"mixture.parts.0.root={tmp_path / 'data'}",
             f"mixture.cache={tmp_path / 'pairs'}",
             "mixture.sizes=[[96, 128]]",
-            "mixture.selection={covisibility: [0.1, 1.0], frame_gap: [1, 3]}",
+            f"mixture.selection={SELECTION}",
             "mixture.workers=0",
             "validation.pairs=2",
             *(f"stages.{i}.{name}" for i in range(3) for name in ("steps=1", "batch_size=2")),
