@@ -68,7 +68,7 @@ def run(
 
     # A stage need not make use of every part of the network.
     unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-    accelerator = Accelerator(cpu=cpu, kwargs_handlers=[unused])
+    accelerator = Accelerator(cpu=_on_cpu(cpu), kwargs_handlers=[unused])
     trainer = Trainer(load_config(settings, changes or ()), folder, accelerator, out, overfit)
     done = trainer.run(minutes)
     if trainer.accelerator.is_main_process:
@@ -108,7 +108,7 @@ def ablate(
     from geloc3r_training.ablation_report import write_report
 
     config = ablation.load_ablation(settings, tuple(changes or ()))
-    common = (folder, out, Accelerator(cpu=cpu), minutes)
+    common = (folder, out, Accelerator(cpu=_on_cpu(cpu)), minutes)
     for number in config.seeds if seed is None else [seed]:
         if not ablation.train_heads(config, number, *common):
             out.print(f"{folder}: seed {number} is not done; the same command goes on")
@@ -293,6 +293,17 @@ def card(
     text = made.fill(page.read_text(encoding="utf-8"), parts)
     page.write_text(text, encoding="utf-8")
     out.print(f"{page}: {', '.join(parts)}")
+
+
+def _on_cpu(wanted: bool) -> bool:
+    """Whether to train on the CPU.
+
+    Where there is no GPU it has to be said: several processes share the batches then, and would
+    otherwise each train alone, in one folder.
+    """
+    import torch
+
+    return wanted or not torch.accelerator.is_available()
 
 
 def _lists(values: object) -> object:

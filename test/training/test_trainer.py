@@ -129,13 +129,13 @@ def test_the_matches_of_one_batch_are_learnt_by_heart(trainer):
 
 def two_processes(settings, folder, changes):
     command = ["-m", "torch.distributed.run", "--nproc-per-node=2", "--rdzv-backend=c10d"]
-    command += ["--rdzv-endpoint=localhost:0", "-m", "geloc3r_training.train", "run", "--cpu"]
+    command += ["--rdzv-endpoint=localhost:0", "-m", "geloc3r_training.train", "run"]
     return subprocess.Popen(
         [sys.executable, *command, str(settings), str(folder), *changes],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""},
     )
 
 
