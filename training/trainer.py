@@ -8,6 +8,7 @@ import itertools
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from geloc3r_training.mixture import Mixture
 from geloc3r_training.pairs import PairBatch, Pairs, Share
 from geloc3r_training.pretrained_stem import stem_weights
 from geloc3r_training.simulated_matches import MatchBatch, simulated_matches
+from geloc3r_training.sole_user import sole_user
 from geloc3r_training.stage import Stage, learning_rate
 from geloc3r_training.validation import as_degrees, validate
 
@@ -128,10 +130,13 @@ class Trainer:
             Whether the training is at its end.
 
         Raises:
+            ConfigError: if another process trains in the folder.
             DivergedError: if losses or gradients stay not finite.
         """
-        logs = Logbook(self.folder, self.console, self.accelerator.is_main_process)
-        with logs, Interrupt(minutes) as interrupt:
+        main = self.accelerator.is_main_process
+        logs = Logbook(self.folder, self.console, main)
+        alone = sole_user(self.folder) if main else nullcontext()
+        with alone, logs, Interrupt(minutes) as interrupt:
             while not self.done:
                 if self.step >= self.stage.config.steps:
                     parts = self.stage.average.state_dict()

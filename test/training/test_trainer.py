@@ -15,6 +15,7 @@ from rich.console import Console
 
 from geloc3r_ros.errors import ConfigError, WeightsError
 from geloc3r_training.checkpoint import Checkpoint
+from geloc3r_training.sole_user import sole_user
 from geloc3r_training.trainer import DivergedError, Trainer
 
 SHORT = [
@@ -112,6 +113,18 @@ def test_training_that_diverges_stops(trainer):
             "max_skipped=3",
             "log_every=1",
         ).run()
+
+
+def test_a_folder_has_one_training_at_a_time(tmp_path, trainer):
+    training = trainer("shared", *SHORT)
+    with (
+        sole_user(tmp_path / "shared"),
+        pytest.raises(ConfigError, match=r"another process trains in .*shared"),
+    ):
+        training.run()
+    assert training.step == 0
+    training.run()
+    assert training.done
 
 
 def test_the_matches_of_one_batch_are_learnt_by_heart(trainer):
