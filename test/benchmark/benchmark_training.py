@@ -35,6 +35,7 @@ def main(
     accelerator = Accelerator(cpu=cpu)
     config = load_config(settings)
     changes = ["network.start=tiny", "network.stem=null", "data.textures=null", "data.workers=0"]
+    changes += [f"stages.{index}.reliefs=0" for index in range(len(config.stages))]
     objectives = [stage.objective for stage in config.stages]
     chosen = [objectives.index(name) for name in ("pose", "consistency")]
     for index in chosen:
