@@ -24,7 +24,7 @@ RUN = [
     "transforms3d>=0.4.1",
     "typer>=0.12",
 ]
-TRAINING = ["accelerate>=1.0", "h5py>=3.6", "numba>=0.60", "tensorboard>=2.14"]
+TRAINING = ["accelerate>=1.0", "filelock>=3.13", "h5py>=3.6", "numba>=0.60", "tensorboard>=2.14"]
 ONNX = ["onnx>=1.16", "onnxruntime>=1.18", "onnxscript>=0.5.4"]
 TEST = [
     "evo>=1.30",  # GPL-3: a test compares APE and RPE with it, nothing else imports it

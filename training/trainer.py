@@ -134,8 +134,8 @@ class Trainer:
             DivergedError: if losses or gradients stay not finite.
         """
         main = self.accelerator.is_main_process
-        logs = Logbook(self.folder, self.console, main)
         alone = sole_user(self.folder) if main else nullcontext()
+        logs = Logbook(self.folder, self.console, main)
         with alone, logs, Interrupt(minutes) as interrupt:
             while not self.done:
                 if self.step >= self.stage.config.steps:
