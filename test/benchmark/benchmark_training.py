@@ -24,23 +24,21 @@ from geloc3r_training.trainer import starting_parts
 
 
 def main(
-    settings: Annotated[Path, typer.Argument(help="With stages pose and consistency.")] = Path(
+    settings: Annotated[Path, typer.Argument(help="With a stage consistency.")] = Path(
         "config/training/tiny.yaml"
     ),
     batch_size: Annotated[int, typer.Option(help="Pairs a step.")] = 20,
     steps: Annotated[int, typer.Option(help="Steps that are timed, of each stage.")] = 5,
     cpu: Annotated[bool, typer.Option("--cpu", help="Leave GPUs alone.")] = False,
 ) -> None:
-    """Time steps of both stages on one batch, and the making of batches beside them."""
+    """Time steps of stage consistency with GCR and without, and the making of batches."""
     accelerator = Accelerator(cpu=cpu)
-    config = load_config(settings)
-    changes = ["network.start=tiny", "network.stem=null", "data.textures=null", "data.workers=0"]
-    changes += [f"stages.{index}.reliefs=0" for index in range(len(config.stages))]
-    objectives = [stage.objective for stage in config.stages]
-    chosen = [objectives.index(name) for name in ("pose", "consistency")]
-    for index in chosen:
-        changes += [f"stages.{index}.batch_size={batch_size}"]
-    changes += [f"stages.{chosen[1]}.gcr.warm_up_steps=0"]
+    objectives = [stage.objective for stage in load_config(settings).stages]
+    index = objectives.index("consistency")
+    changes = ["network.start=tiny", "network.stem=null", "data.workers=0"]
+    changes += ["data.textures=null", "data.photographs=null"]
+    changes += [f"stages.{i}.reliefs=0" for i in range(len(objectives))]
+    changes += [f"stages.{index}.batch_size={batch_size}", f"stages.{index}.gcr.warm_up_steps=0"]
     config = load_config(settings, changes)
     parts = starting_parts(config)
     title = f"{settings.stem}, {batch_size} pairs, {accelerator.device}"
@@ -59,13 +57,13 @@ def main(
         return seconds
 
     pairs = Pairs(config.data, 0, accelerator.device)
-    stream = pairs.of_stage(chosen[0], config.stages[chosen[0]], 0, Share())
+    stream = pairs.of_stage(index, config.stages[index], 0, Share())
     data = time_of("data, one process", lambda step: next(stream))
     batch = next(stream)
     times = []
-    for index in chosen:
-        stage = Stage(config, index, parts, None, accelerator)
-        name = config.stages[index].objective
+    for name in ("pose", "consistency"):
+        one = load_config(settings, [*changes, f"stages.{index}.objective={name}"])
+        stage = Stage(one, index, parts, None, accelerator)
         times.append(time_of(name, functools.partial(stage.update, batch)))
     images, _, places = batch.distinct()
     teacher = time_of("teacher", lambda step: stage.objective.teacher(images, places))
