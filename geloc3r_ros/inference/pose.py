@@ -197,8 +197,8 @@ class Calibration:
         if certainty >= self.least_certainty:
             return ""
         return (
-            f"the images do not match (certainty {certainty:.2f}, at least "
-            f"{self.least_certainty:.2f} is needed): they have too little in common, or to show"
+            f"the images do not match (certainty {certainty:.3f}, at least "
+            f"{self.least_certainty:.3f} is needed): they have too little in common, or to show"
         )
 
     def vagueness(self, ambiguity: float) -> str:
@@ -207,7 +207,7 @@ class Calibration:
             return ""
         return (
             f"no direction: another one explains the matches nearly as well (ambiguity "
-            f"{ambiguity:.2f}, at most {self.most_ambiguity:.2f} is allowed), as where the camera "
+            f"{ambiguity:.3f}, at most {self.most_ambiguity:.3f} is allowed), as where the camera "
             "hardly moved"
         )
 

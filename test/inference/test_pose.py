@@ -180,14 +180,14 @@ def test_nothing_is_more_open_than_half_a_turn():
 def test_uncertain_matches_give_no_pose():
     found = estimate(*borne_out(0.1, 0.2), calibration=LIMITED)
     assert (found.valid, found.translation_valid) == (False, False)
-    assert "do not match (certainty 0.10, at least 0.25" in found.reason
+    assert "do not match (certainty 0.100, at least 0.250" in found.reason
     assert np.linalg.eigvalsh(found.covariance).min() > 1
 
 
 def test_ambiguous_matches_give_no_direction():
     found = estimate(*borne_out(0.5, 0.6), calibration=LIMITED)
     assert (found.valid, found.translation_valid) == (True, False)
-    assert "another one explains the matches nearly as well (ambiguity 0.60" in found.reason
+    assert "another one explains the matches nearly as well (ambiguity 0.600" in found.reason
     assert np.diag(found.covariance)[3:] == pytest.approx([0.02**2] * 3)
     assert np.linalg.eigvalsh(found.covariance[:3, :3]).min() > 1
 
