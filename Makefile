@@ -22,7 +22,7 @@ demo: setup ## Show the node at work on a stereo recording; writes demo_output/
 	@$(ENTER) && geloc3r demo
 
 test: setup ## Run the whole test suite, or TESTS="test/nodes ..."
-	@$(ENTER) && pytest $(TESTS)
+	@$(ENTER) && OMP_NUM_THREADS=1 pytest -n 2 --dist worksteal $(TESTS)
 
 lint: setup ## Check style and types
 	@$(ENTER) && ruff check && ruff format --check --quiet && mypy

@@ -34,6 +34,7 @@ TEST = [
     "psutil>=5.9",
     "pytest>=8",
     "pytest-timeout>=2.2",
+    "pytest-xdist>=3.5",
     "ruff>=0.6",
     "scipy>=1.9",
     "types-PyYAML",
