@@ -3,7 +3,7 @@
 """Start the node, and lead it to its active state.
 
     ros2 launch geloc3r_ros geloc3r.launch.py \
-        remaps:="left/image:=/stereo/left/image_rect right/image:=/stereo/right/image_rect"
+        remaps:="left/image:=/stereo/left/image_raw right/image:=/stereo/right/image_raw"
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ARGUMENTS = {
     "device": ("", "auto, cpu, cuda, cuda:N; empty: as in params_file."),
     "namespace": ("", "Namespace of the node and of the camera topics."),
     "remaps": ("", 'Topics, as in "left/image:=/a/image right/image:=/b/image".'),
-    "use_sim_time": ("false", "Take the time from /clock."),
+    "use_sim_time": ("", "Take the time from /clock: true, false; empty: as in params_file."),
     "autostart": ("true", "Configure and activate the node."),
     "rviz": ("false", "Show images, frames and poses in RViz."),
     "log_level": ("info", "debug, info, warn, error."),
@@ -70,7 +70,8 @@ def _node(context: LaunchContext) -> list[Action]:
     overrides: dict[str, object] = {
         name: values[name] for name in ("weights", "device") if values[name]
     }
-    overrides["use_sim_time"] = values["use_sim_time"].lower() == "true"
+    if values["use_sim_time"]:
+        overrides["use_sim_time"] = values["use_sim_time"].lower() == "true"
     logger = ".".join([*values["namespace"].strip("/").split("/"), "geloc3r"]).lstrip(".")
     node = LifecycleNode(
         package="geloc3r_ros",

@@ -67,22 +67,28 @@ def diagnose(
 
 
 def _verdict(state: NodeState, settings: Settings, statistics: Statistics) -> tuple[bytes, str]:
-    error, error_age = statistics.recall("error")
     if state.lifecycle != "active":
+        error, _ = statistics.recall("failed transition")
         failed = f"; last error: {error}" if error else ""
         return (ERROR if error else OK), f"{state.lifecycle}: no poses are estimated{failed}"
     if not state.enabled:
         return OK, "disabled by ~/enable"
-    conflict, _ = statistics.recall("tf conflict")
-    if conflict:
-        return ERROR, conflict
     silent = [_silence(camera, state, settings, statistics) for camera in state.topics]
     if any(silent):
         return ERROR, "; ".join(filter(None, silent))
     if statistics.silence("matched") > settings.watchdog_timeout:
         return ERROR, _no_match(settings, statistics)
-    if error and error_age < settings.watchdog_timeout:
+    conflict, _ = statistics.recall("tf conflict")
+    if conflict and settings.publish_tf:
+        return ERROR, conflict
+    error, error_age = statistics.recall("error")
+    recent = error and error_age < settings.watchdog_timeout
+    if recent and error_age <= statistics.silence("processed"):
         return ERROR, error
+    if stuck := _stuck(settings, statistics):
+        return ERROR, stuck
+    if recent:
+        return WARN, f"of late: {error}"
     if not state.trained:
         return WARN, "the weights are untrained: poses mean nothing"
     reason, reason_age = statistics.recall("invalid")
@@ -120,6 +126,24 @@ def _no_match(settings: Settings, statistics: Statistics) -> str:
     return (
         f"images arrive, but no stamps match {rule}; they are {offset:.3f} s apart "
         "(synchronise the cameras, or raise sync.slop)"
+    )
+
+
+def _stuck(settings: Settings, statistics: Statistics) -> str:
+    """What to say where sets are matched and none is finished, or ""."""
+    idle = min(statistics.silence("processed"), statistics.silence("enabled"))
+    pause = 1.0 / settings.max_update_rate if settings.max_update_rate else 0.0
+    if idle <= settings.watchdog_timeout + pause:
+        return ""
+    if statistics.silence("too old") <= settings.watchdog_timeout:
+        age = statistics.percentile("input age", 50, settings.watchdog_timeout)
+        return (
+            f"all sets are older than max_age {settings.max_age:g} s when their turn comes, "
+            f"{age:.1f} s in the median: synchronise the clocks, or raise max_age"
+        )
+    return (
+        f"sets are matched, but none was finished for {idle:.0f} s: the network is slower than "
+        "watchdog.timeout, or hangs"
     )
 
 

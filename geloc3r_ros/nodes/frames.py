@@ -14,6 +14,7 @@ import numpy.typing as npt
 from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.subscription import Subscription
 from rclpy.time import Time
 from tf2_msgs.msg import TFMessage
 from tf2_ros import Buffer, TransformBroadcaster, TransformException, TransformListener
@@ -48,29 +49,30 @@ class Frames:
         self._foreign: dict[str, str] = {}
         self._foreign_static: dict[str, str] = {}
         self._broadcaster = TransformBroadcaster(node)
-        static_qos = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._watches = [
-            node.create_subscription(TFMessage, topic, self._watch(parents), qos)
-            for topic, parents, qos in (
-                ("/tf", self._foreign, QoSProfile(depth=100)),
-                ("/tf_static", self._foreign_static, static_qos),
-            )
-        ]
+        self._tf_watch = node.create_subscription(
+            TFMessage, "/tf", self._watch(self._foreign), QoSProfile(depth=100)
+        )
+        self._static_watch = self._watch_static()
         self._buffer = Buffer() if lookup else None
         self._listener = TransformListener(self._buffer, node) if lookup else None
 
     def destroy(self) -> None:
         """Remove the subscriptions and the publisher."""
-        for watch in self._watches:
+        for watch in (self._tf_watch, self._static_watch):
             self._node.destroy_subscription(watch)
         if self._listener is not None:
             self._listener.unregister()
         self._node.destroy_publisher(self._broadcaster.pub_tf)
 
     def reset(self) -> None:
-        """Forget who else broadcasts what."""
+        """Forget who else broadcasts what, and the transforms but for static ones."""
+        self._node.destroy_subscription(self._static_watch)
         with self._lock:
             self._foreign.clear()
+            self._foreign_static.clear()
+        # To a new subscription, those who still broadcast a static transform send it again.
+        self._static_watch = self._watch_static()
+        self.clear_buffer()
 
     def clear_buffer(self) -> None:
         """Forget the transforms of the pass before; static ones hold in every pass."""
@@ -108,6 +110,11 @@ class Frames:
                         f"no transform {target} <- {source} within {timeout:g} s: {error}"
                     ) from error
             time.sleep(POLL_SECONDS)
+
+    def _watch_static(self) -> Subscription:
+        qos = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        watch = self._watch(self._foreign_static)
+        return self._node.create_subscription(TFMessage, "/tf_static", watch, qos)
 
     def _watch(self, parents: dict[str, str]) -> Callable[[TFMessage], None]:
         def watch(message: TFMessage) -> None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.qos import (
     HistoryPolicy,
+    QoSPolicyKind,
     QoSProfile,
     ReliabilityPolicy,
     qos_policy_name_from_kind,
@@ -34,6 +36,14 @@ except ImportError:  # Humble
 __all__ = ["Inputs"]
 
 LOG_SECONDS = 5.0
+OVERRIDABLE = (
+    QoSPolicyKind.HISTORY,
+    QoSPolicyKind.DEPTH,
+    QoSPolicyKind.RELIABILITY,
+    QoSPolicyKind.DURABILITY,
+)
+QOS_ERRORS = RuntimeError, ParameterException
+"""What rclpy raises for an override that is no value of its policy."""
 
 
 class Inputs:
@@ -63,15 +73,18 @@ class Inputs:
         self._subscriptions: list[Subscription] = []
         compressed = settings().image_transport == "compressed"
         self._type_name = f"sensor_msgs/msg/{'CompressedImage' if compressed else 'Image'}"
-        for camera in settings().cameras:
-            image_topic = node.resolve_topic_name(f"{camera}/image")
-            self.topics[camera] = image_topic + ("/compressed" if compressed else "")
-            self._subscribe(
-                CompressedImage if compressed else Image, self.topics[camera], camera, self._image
-            )
-            self._subscribe(
-                CameraInfo, self._info_topic(camera, image_topic), camera, self._camera_info
-            )
+        try:
+            for camera in settings().cameras:
+                image_topic = node.resolve_topic_name(f"{camera}/image")
+                topic = image_topic + ("/compressed" if compressed else "")
+                self.topics[camera] = topic
+                kind = CompressedImage if compressed else Image
+                self._subscribe(kind, topic, camera, self._image)
+                info_topic = self._info_topic(camera, image_topic)
+                self._subscribe(CameraInfo, info_topic, camera, self._camera_info)
+        except Exception:
+            self.destroy()
+            raise
 
     def destroy(self) -> None:
         """Remove the subscriptions."""
@@ -112,16 +125,22 @@ class Inputs:
         events = SubscriptionEventCallbacks(
             incompatible_qos=lambda event: self._incompatible(topic, camera, event)
         )
-        self._subscriptions.append(
-            self._node.create_subscription(
+        try:
+            subscription = self._node.create_subscription(
                 kind,
                 topic,
                 lambda message: callback(camera, message),
                 qos,
                 event_callbacks=events,
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+                qos_overriding_options=QoSOverridingOptions(policy_kinds=OVERRIDABLE),
             )
-        )
+        except QOS_ERRORS as error:
+            raise ConfigError(
+                f"qos_overrides.{topic}.subscription has a value that is none of its policy "
+                f"({error}): history takes keep_last, keep_all; reliability reliable, "
+                "best_effort; durability volatile, transient_local; depth an integer"
+            ) from error
+        self._subscriptions.append(subscription)
 
     def _image(self, camera: str, message: Any) -> None:
         now = self._node.get_clock().now().nanoseconds
@@ -157,8 +176,8 @@ class Inputs:
     def _incompatible(self, topic: str, camera: str, event: Any) -> None:
         policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
         text = (
-            f"a publisher of {topic} offers another {policy} than the node asks for; set "
-            f"qos_overrides.{topic}.subscription.{policy}"
+            f"a publisher of {topic} offers another {policy} than the node asks for; change or "
+            f"remove qos_overrides.{topic}.subscription.{policy}"
         )
         self._statistics.remember(f"qos {camera}", text)
         self._loggers[camera].error(text)

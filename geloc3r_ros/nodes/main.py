@@ -22,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(arguments: list[str] | None) -> None:
     try:
         import rclpy
+        from rclpy.exceptions import ParameterException
         from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
         from rclpy.lifecycle import TransitionCallbackReturn
 
@@ -33,12 +34,12 @@ def _run(arguments: list[str] | None) -> None:
         )
     try:
         rclpy.init(args=arguments)
-    except RuntimeError as error:  # rclpy's RCLError has no public name
+        node = GeLoc3rNode()
+    except (RuntimeError, ParameterException) as error:  # rclpy's RCLError has no public name
         sys.exit(
             f"geloc3r_node cannot start: {error}. Mend the arguments after --ros-args or the "
             "parameter file; if it is the log directory, set ROS_LOG_DIR to a writable one"
         )
-    node = GeLoc3rNode()
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:

@@ -60,7 +60,7 @@ class GeLoc3rNode(LifecycleNode):
     """Estimates the pose of each further camera in the first; docs/node.md is its reference.
 
     Unconfigured it has parameters, services and diagnostics. Configure loads the network and
-    makes the publishers, activate the subscriptions and the worker.
+    listens to TF, activate makes subscriptions, workers and publishers of poses.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -111,7 +111,7 @@ class GeLoc3rNode(LifecycleNode):
         )
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Check the parameters, load the network, make the publishers."""
+        """Check the parameters, load the network, listen to TF."""
         return self._transition("configure", self._configure, undo=self._free)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -123,7 +123,7 @@ class GeLoc3rNode(LifecycleNode):
         return self._transition("deactivate", self._stop)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free the network and the publishers."""
+        """Free the network."""
         return self._transition("cleanup", self._free)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -141,6 +141,7 @@ class GeLoc3rNode(LifecycleNode):
         forget_destroyed(self)
         try:
             work()
+            self._statistics.remember("failed transition", "")
             return SUCCESS
         except GeLoc3rError as error:
             text, result = str(error), FAILURE
@@ -149,7 +150,8 @@ class GeLoc3rNode(LifecycleNode):
         self.get_logger().error(f"{name} failed: {text}")
         if undo is not None:
             undo()
-        self._statistics.remember("error", text.splitlines()[-1])
+        for name in ("error", "failed transition"):
+            self._statistics.remember(name, text.splitlines()[-1])
         return result
 
     def _configure(self) -> None:
@@ -186,6 +188,7 @@ class GeLoc3rNode(LifecycleNode):
         assert self._frames is not None
         settings = self._parameter_server.settings
         self._statistics.reset()
+        self._frames.clear_buffer()  # time may have gone back while nobody looked
         self._enabled = True
         self._intake = Intake(
             settings.cameras,
@@ -237,7 +240,15 @@ class GeLoc3rNode(LifecycleNode):
         if self._enabled and self._worker is not None:
             self._worker.put(images)
 
+    def _discard(self) -> None:
+        """Publish nothing of the sets matched so far."""
+        if self._worker is not None:
+            self._worker.discard()
+        if self._pipeline is not None:
+            self._pipeline.void()
+
     def _new_pass(self) -> None:
+        self._discard()
         self._statistics.count("passes")
         self.get_logger().info("time went back: a new pass of the streams begins")
         if self._frames is not None:
@@ -246,10 +257,11 @@ class GeLoc3rNode(LifecycleNode):
     def _clock_jumped(self, jump: TimeJump) -> None:
         if self._intake is not None:
             self._intake.clock_fell()
+        elif self._frames is not None:
+            self._frames.clear_buffer()
 
     def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        if self._worker is not None:
-            self._worker.discard()
+        self._discard()
         if self._intake is not None:
             self._intake.reset()
         if self._inputs is not None:
@@ -264,6 +276,10 @@ class GeLoc3rNode(LifecycleNode):
 
     def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._enabled = request.data
+        if request.data:
+            self._statistics.count("enabled")
+        else:
+            self._discard()
         response.success = True
         response.message = "estimating poses" if request.data else "estimating no poses"
         return response

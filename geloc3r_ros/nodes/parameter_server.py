@@ -25,8 +25,9 @@ __all__ = ["ParameterServer"]
 class ParameterServer:
     """Declares every parameter of the table and keeps ``settings`` equal to them.
 
-    An impossible override does not end the process: the default is declared in its place and
-    :meth:`check`, called by configure, says what was wrong, until the parameter is set.
+    An impossible override of one of them does not end the process: the default is declared in
+    its place and :meth:`check`, called by configure, says what was wrong, until the parameter is
+    set.
 
     Attributes:
         settings: the settings in force.

@@ -170,8 +170,8 @@ class Settings:
     scale_source: str = _parameter(
         "unit",
         "Length of the translation: `unit` (a direction only), `fixed` (`scale.baseline`), "
-        "`tf` (distance of the two camera frames in TF), `camera_info` (baseline of a "
-        "rectified stereo pair).",
+        "`tf` (distance of the two camera frames in TF, which the covariance calls not "
+        "measured), `camera_info` (baseline of a rectified stereo pair).",
         name="scale.source",
         choices=("unit", "fixed", "tf", "camera_info"),
     )
@@ -294,6 +294,17 @@ class Settings:
                 f"frame_ids has {len(self.frame_ids)} entries for {len(self.cameras)} cameras; "
                 "give one each, or none"
             )
+        if len(self.cameras) > 2 and self.publish_tf:
+            one_child = {
+                "invert_tf: true": self.invert_tf,
+                f"base.child_frame: {self.base_child_frame}": self.output_frame == "base"
+                and bool(self.base_child_frame),
+            }
+            for setting in [setting for setting, given in one_child.items() if given]:
+                raise ConfigError(
+                    f"with {len(self.cameras)} cameras, {setting} gives one TF child a parent or "
+                    "a pose of each; set publish_tf: false, or take two cameras"
+                )
         if self.output_frame == "base" and not self.base_frame:
             raise ConfigError("base.frame is empty; output_frame: base needs the frame's name")
 
@@ -325,8 +336,8 @@ def check(parameter: Parameter, value: Any) -> Any:
     name, kind = parameter.name, parameter.kind
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if kind is tuple and isinstance(value, list):
-        value = tuple(value)
+    if kind is tuple and (value is None or isinstance(value, list)):
+        value = tuple(value or ())  # an empty list has no type in ROS, and arrives as None
     if type(value) is not kind or (kind is tuple and not all(isinstance(v, str) for v in value)):
         raise ConfigError(f"{name} is {value!r}; it takes {parameter.allowed}")
     in_range = parameter.low is None or (

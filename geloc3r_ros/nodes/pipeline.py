@@ -62,7 +62,7 @@ class Pipeline:
         self._frames = frames
         self._statistics = statistics
         self._loggers = camera_loggers(node, settings().cameras)
-        self._due = float("-inf")
+        self._slot = self._void_before = float("-inf")
         self._lock = threading.Lock()
         others = settings().cameras[1:]
         self._outputs = {camera: Outputs(node, camera) for camera in others}
@@ -77,6 +77,10 @@ class Pipeline:
     def forget(self) -> None:
         """Forget the encoded views."""
         self._estimator.clear_cache()
+
+    def void(self) -> None:
+        """Publish nothing of the sets that were matched before now."""
+        self._void_before = time.monotonic()
 
     def process(self, images: ImageSet) -> Callable[[], None]:
         """Estimate the poses of one set, and return what publishes them.
@@ -113,10 +117,11 @@ class Pipeline:
         if settings.max_update_rate:
             period, now = 1.0 / settings.max_update_rate, time.monotonic()
             with self._lock:
-                if now < self._due:
+                due = self._slot + period
+                if now < due:
                     self._statistics.count("over rate")
                     return False
-                self._due = max(self._due, now - RATE_TOLERANCE * period) + period
+                self._slot = max(due, now - RATE_TOLERANCE * period)
         return True
 
     def _estimate(self, images: ImageSet) -> Callable[[], None]:
@@ -126,6 +131,7 @@ class Pipeline:
         decode = decode_compressed if settings.image_transport == "compressed" else decode_image
         rgbs = [decode(message) for message in images.messages]
         known = [self._known(camera, rgb) for camera, rgb in zip(settings.cameras, rgbs)]
+        self._note_use(known, settings)
         if settings.rectify:
             rgbs = [
                 undistort(rgb, K.K, K.D, K.distortion_model) if K else rgb
@@ -146,7 +152,11 @@ class Pipeline:
         estimates: Sequence[PoseEstimate],
         settings: Settings,
     ) -> None:
+        if images.matched < self._void_before:
+            self._statistics.count("dropped")
+            return
         started = time.monotonic()
+        problems = []
         for i, (camera, estimate) in enumerate(zip(settings.cameras[1:], estimates), start=1):
             place = Place(
                 images.messages[0].header.stamp,
@@ -154,11 +164,20 @@ class Pipeline:
                 frame_ids[0],
                 frame_ids[i],
             )
-            report, place = self._report(estimate, place, known[i], settings)
-            self._publish(camera, report, place, estimate, images.matched, settings)
+            try:
+                report = self._report(estimate, place, known[i], settings)
+                moved = self._moved(report, place, settings)
+            except GeLoc3rError as error:
+                problems.append(f"camera {camera}: {error}")
+                continue
+            self._publish(camera, *moved, estimate, images.matched, settings)
             if i == 1 and self._debug_image.get_subscription_count():
                 picture = draw(rgbs[0], rgbs[1], report, settings.debug_image_width)
                 self._debug_image.publish(_image_message(picture, images.messages[0].header))
+        if problems:
+            self._refuse("; ".join(problems))
+        if len(problems) == len(estimates):
+            return
         self._statistics.measure("publishing", time.monotonic() - started)
         self._measure(estimates[0].latency, time.monotonic() - images.matched)
 
@@ -195,39 +214,60 @@ class Pipeline:
             self._statistics.remember(f"camera_info {camera}", str(error))
             if self._settings().intrinsics_require:
                 raise ConfigError(problem) from error
-            self._statistics.count("without intrinsics")
             self._loggers[camera].warning(
-                f"{problem}; its field of view is guessed", throttle_duration_sec=LOG_SECONDS
+                f"{problem}; the fields of view are guessed", throttle_duration_sec=LOG_SECONDS
             )
             return None
-        self._statistics.remember(f"camera_info {camera}", "in use")
         return intrinsics
+
+    def _note_use(self, known: Sequence[Intrinsics | None], settings: Settings) -> None:
+        """Note of each camera whether the network is told its intrinsics; of all, or of none."""
+        used = settings.intrinsics_normalize and all(known)
+        for camera, K in zip(settings.cameras, known):
+            if not used:
+                self._statistics.count("without intrinsics")
+            if K:
+                unused = (
+                    "not in use, another camera has none"
+                    if settings.intrinsics_normalize
+                    else "not in use, intrinsics.normalize is false"
+                )
+                self._statistics.remember(f"camera_info {camera}", "in use" if used else unused)
 
     def _report(
         self, estimate: PoseEstimate, place: Place, known: Intrinsics | None, settings: Settings
-    ) -> tuple[Report, Place]:
-        """Gates, scale and frames of one estimate."""
+    ) -> Report:
+        """One estimate with its gates and scale, between the cameras' own frames."""
         report = assess(estimate, settings)
-        stamp, timeout = stamp_nanoseconds(place.stamp), settings.tf_timeout
         if settings.scale_source == "fixed":
             report = with_scale(report, settings.scale_baseline)
         elif settings.scale_source == "camera_info":
             if known is None or known.baseline <= 0:
                 raise ConfigError(
-                    "camera_info of the second camera has no baseline (P[3] = -fx * baseline); "
-                    "scale.source: camera_info needs a rectified stereo pair"
+                    "its camera_info has no baseline (P[3] = -fx * baseline); scale.source: "
+                    "camera_info needs a rectified stereo pair"
                 )
             report = as_rectified(with_scale(report, known.baseline))
         elif settings.scale_source == "tf":
-            T_a_b = self._frames.transform(place.frame, place.child_frame, stamp, timeout)
-            report = with_scale(report, float(np.linalg.norm(T_a_b[:3, 3])))
-        if settings.output_frame == "base":
-            child_base = settings.base_child_frame or place.child_frame
-            T_A_a = self._frames.transform(settings.base_frame, place.frame, stamp, timeout)
-            T_b_B = self._frames.transform(place.child_frame, child_base, stamp, timeout)
-            report = in_base_frames(report, T_A_a, T_b_B)
-            place = Place(place.stamp, place.child_stamp, settings.base_frame, child_base)
-        return report, place
+            T_a_b = self._transform(place.frame, place.child_frame, place, settings)
+            length = float(np.linalg.norm(T_a_b[:3, 3]))
+            report = with_scale(report, length, measured=False)
+        return report
+
+    def _moved(self, report: Report, place: Place, settings: Settings) -> tuple[Report, Place]:
+        """The report in the frames that are asked for."""
+        if settings.output_frame != "base":
+            return report, place
+        base = settings.base_frame.lstrip("/")
+        child_base = settings.base_child_frame.lstrip("/") or place.child_frame
+        T_A_a = self._transform(base, place.frame, place, settings)
+        T_b_B = self._transform(place.child_frame, child_base, place, settings)
+        base_place = Place(place.stamp, place.child_stamp, base, child_base)
+        return in_base_frames(report, T_A_a, T_b_B), base_place
+
+    def _transform(self, target: str, source: str, place: Place, settings: Settings) -> Any:
+        stamp = stamp_nanoseconds(place.stamp)
+        return self._frames.transform(target, source, stamp, settings.tf_timeout)
 
     def _publish(
         self,

@@ -22,6 +22,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rosbags.interfaces import QosDurability, QosReliability
 from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CompressedImage, Image
 
 from geloc3r_ros.errors import BagError
 from geloc3r_ros.evaluation.bags import BagReader, Topic
@@ -93,7 +94,9 @@ def replay(
             if clock:
                 player.clock = node.create_publisher(Clock, "/clock", 10)
             try:
-                if not _await_subscribers(publishers.values(), wait):
+                # Others than the node may listen to TF long before it listens to images.
+                images = [p for p in publishers.values() if p.msg_type in (Image, CompressedImage)]
+                if not _await_subscribers(images or publishers.values(), wait):
                     console.print(f"No subscriber came within {wait:g} s; playing all the same.")
                 player.play(schedule(reader, excerpt, list(publishers), latched))
             except KeyboardInterrupt:

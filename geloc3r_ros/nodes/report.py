@@ -71,8 +71,14 @@ def assess(estimate: PoseEstimate, settings: Settings) -> Report:
     return report
 
 
-def with_scale(report: Report, length: float) -> Report:
+def with_scale(report: Report, length: float, *, measured: bool = True) -> Report:
     """Give the translation its length in metres.
+
+    Args:
+        report: the translation is a unit direction.
+        length: distance of the cameras.
+        measured: whether someone measured it. If not, it is what a filter believes, which must
+            not come back to it as a measurement: its standard deviation is the length itself.
 
     Raises:
         ConfigError: if the length is not above 0; the covariance would have no width.
@@ -84,6 +90,8 @@ def with_scale(report: Report, length: float) -> Report:
         )
     T_a_b = make_transform(report.T_a_b[:3, :3], length * report.T_a_b[:3, 3])
     covariance = scale_covariance(report.covariance, length)
+    if not measured:
+        covariance[:3, :3] += np.outer(T_a_b[:3, 3], T_a_b[:3, 3])
     return replace(report, T_a_b=T_a_b, covariance=covariance, scale_known=True)
 
 

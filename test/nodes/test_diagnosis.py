@@ -69,8 +69,9 @@ def test_at_the_start_it_waits(bench):
 @pytest.mark.parametrize("lifecycle", ["unconfigured", "inactive", "finalized"])
 def test_a_node_that_is_not_active_says_so(bench, lifecycle):
     state = replace(ACTIVE, lifecycle=lifecycle, topics={}, publishers={})
+    bench.counted.remember("error", "no transform base_link <- left")  # of a set, long ago
     assert bench.verdict(state) == (OK, f"{lifecycle}: no poses are estimated")
-    bench.counted.remember("error", "weights nowhere does not exist")
+    bench.counted.remember("failed transition", "weights nowhere does not exist")
     assert bench.verdict(state) == (
         ERROR,
         f"{lifecycle}: no poses are estimated; last error: weights nowhere does not exist",
@@ -85,8 +86,17 @@ def test_a_conflict_in_tf_is_an_error_until_reset(bench):
     bench.counted.remember("tf conflict", "TF stopped: someone else")
     bench.healthy(seconds=100)
     assert bench.verdict() == (ERROR, "TF stopped: someone else")
+    bench.settings = replace(bench.settings, publish_tf=False)
+    assert bench.verdict()[0] == OK
+    bench.settings = replace(bench.settings, publish_tf=True)
     bench.counted.reset()
     assert bench.healthy().verdict()[0] == OK
+
+
+def test_a_conflict_in_tf_does_not_hide_a_camera_that_is_gone(bench):
+    bench.counted.remember("tf conflict", "TF stopped: someone else")
+    bench.healthy(without=("received right", "matched"))
+    assert "/right/image has no publisher" in bench.verdict(replace(ACTIVE, publishers={}))[1]
 
 
 def test_a_camera_without_publisher_is_named(bench):
@@ -160,11 +170,52 @@ def test_stamps_that_do_not_match_are_told_with_their_offset_of_late(bench):
     assert "no stamps match exactly; they are 0.050 s apart" in bench.verdict()[1]
 
 
-def test_a_recent_error_is_told_for_as_long_as_the_watchdog_waits(bench):
+def test_an_error_is_a_warning_once_a_later_set_succeeded(bench):
     bench.healthy()
     bench.counted.remember("error", "no transform base_link <- left")
-    assert bench.healthy(seconds=4.8).verdict() == (ERROR, "no transform base_link <- left")
+    assert bench.verdict() == (ERROR, "no transform base_link <- left")
+    bench.healthy(seconds=0.5, without=("processed", "valid"))
+    assert bench.verdict()[0] == ERROR
+    assert bench.healthy(seconds=4.3).verdict() == (
+        WARN,
+        "of late: no transform base_link <- left",
+    )
     assert bench.healthy(seconds=0.3).verdict()[0] == OK
+
+
+def test_sets_that_are_all_too_old_are_told_with_their_age(bench):
+    bench.settings = replace(bench.settings, max_age=0.5)
+    for _ in range(60):
+        bench.counted.measure("input age", 0.9)
+        bench.run("received left", "received right", "matched", "too old", seconds=0.1)
+    assert bench.verdict() == (
+        ERROR,
+        "all sets are older than max_age 0.5 s when their turn comes, 0.9 s in the median: "
+        "synchronise the clocks, or raise max_age",
+    )
+
+
+def test_a_network_that_hangs_is_told(bench):
+    bench.healthy().healthy(seconds=4.9, without=("processed", "valid"))
+    assert bench.verdict()[0] == OK
+    bench.healthy(seconds=2, without=("processed", "valid"))
+    assert bench.verdict() == (
+        ERROR,
+        "sets are matched, but none was finished for 7 s: the network is slower than "
+        "watchdog.timeout, or hangs",
+    )
+
+
+def test_a_rate_slower_than_the_watchdog_is_no_fault(bench):
+    bench.settings = replace(bench.settings, max_update_rate=0.1)
+    bench.healthy().healthy(seconds=14, without=("processed", "valid"))
+    assert bench.verdict()[0] == OK
+
+
+def test_a_node_that_was_just_enabled_has_time_for_its_first_set(bench):
+    bench.healthy().healthy(seconds=60, without=("processed", "valid"))
+    bench.counted.count("enabled")
+    assert bench.healthy(seconds=1, without=("processed", "valid")).verdict()[0] == OK
 
 
 def test_untrained_weights_are_a_warning(bench):

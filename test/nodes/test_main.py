@@ -29,6 +29,16 @@ def test_a_missing_module_is_named_with_the_interpreter():
     assert "Traceback" not in done.stderr
 
 
+def test_a_parameter_of_ros_with_an_impossible_value_is_named():
+    command = [executable("geloc3r_node"), "--ros-args", "-p", "use_sim_time:=abc"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert (
+        "geloc3r_node cannot start: Trying to set parameter 'use_sim_time' to 'abc'" in done.stderr
+    )
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_does_not_break_the_end(number):
     process = subprocess.Popen(

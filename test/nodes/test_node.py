@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What comes out of the node, over real DDS, for what goes in."""
 
+import threading
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 from geometry_msgs.msg import TransformStamped
@@ -10,17 +13,24 @@ from helpers.robot import (
     compressed_message,
     image_message,
     picture,
+    stamp_message,
     stereo_pair,
     wait_until,
 )
 from rcl_interfaces.msg import Log
-from sensor_msgs.msg import Image
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CameraInfo, Image
 from std_srvs.srv import SetBool, Trigger
+from tf2_msgs.msg import TFMessage
 from tf2_ros import StaticTransformBroadcaster
 
 from geloc3r_ros import geometry as g
+from geloc3r_ros.inference.messages import stamp_nanoseconds
 from geloc3r_ros.model import GeLoc3r, ModelConfig, WeightsInfo, save_weights
+from geloc3r_ros.nodes.debug_image import draw
 from geloc3r_ros.nodes.poses import transform_from_message, transform_message
+from geloc3r_ros.nodes.report import assess, with_scale
 
 PAIR = stereo_pair()
 PERIOD = 10**8
@@ -175,7 +185,8 @@ def test_scale(robot, estimator, parameters, length):
     assert T[:3, 3] == pytest.approx(length * expected.T_1_2[:3, 3], abs=1e-6)
     variances = np.diag(np.array(message.pose.covariance).reshape(6, 6))
     unit_variances = np.diag(expected.covariance)
-    assert variances[:3] == pytest.approx(length**2 * unit_variances[:3])
+    unmeasured = T[:3, 3] ** 2 if parameters["scale.source"] == "tf" else 0.0
+    assert variances[:3] == pytest.approx(length**2 * unit_variances[:3] + unmeasured)
     assert variances[3:] == pytest.approx(unit_variances[3:])
     assert wait_until(lambda: tf_from_node(robot, "right_optical_geloc3r"))
 
@@ -435,3 +446,157 @@ def test_old_sets_are_dropped(robot):
     now = robot.tester.get_clock().now().nanoseconds
     robot.send(PAIR, now)
     assert relative(robot)[0].header.stamp.sec == now // 10**9
+
+
+@contextmanager
+def held_up(robot):
+    """Let the network wait with its next sets until the end; yields what tells that one waits."""
+    estimator, waits, go = robot.node._estimator, threading.Event(), threading.Event()
+    estimate_set = estimator.estimate_set
+
+    def late(*arguments):
+        waits.set()
+        go.wait(30.0)
+        return estimate_set(*arguments)
+
+    estimator.estimate_set = late
+    try:
+        yield waits
+    finally:
+        go.set()
+        estimator.estimate_set = estimate_set
+
+
+@pytest.mark.parametrize("event", ["disabled", "reset", "new pass"])
+def test_nothing_of_before_is_published_after(robot, event):
+    robot = robot()
+    robot.listen_to_poses()
+    robot.start()
+    stamps = {BASE_STAMP + 100 * PERIOD + k * PERIOD for k in range(4)}
+    with held_up(robot) as waits:
+        for stamp in sorted(stamps):
+            robot.send(PAIR, stamp)
+        assert waits.wait(30.0)
+        assert wait_until(lambda: robot.value("sets matched") == "4")
+        if event == "disabled":
+            assert robot.call(SetBool, "/geloc3r/enable", SetBool.Request(data=False)).success
+            assert robot.call(SetBool, "/geloc3r/enable", SetBool.Request(data=True)).success
+        elif event == "reset":
+            assert robot.call(Trigger, "/geloc3r/reset", Trigger.Request()).success
+        robot.send(PAIR, BASE_STAMP)
+        matched = robot.node._statistics.total
+        assert wait_until(lambda: matched("matched") == (1 if event == "reset" else 5))
+    assert stamp_nanoseconds(relative(robot)[0].header.stamp) == BASE_STAMP
+    assert len(robot.poses()) == 1
+
+
+def test_one_camera_without_scale_does_not_silence_the_others(robot):
+    robot = robot({"cameras": ["left", "mid", "right"], "scale.source": "camera_info"})
+    for camera in ("mid", "right"):
+        robot.listen_to_poses(camera)
+    robot.start()
+    K = np.array([[100.0, 0, 80], [0, 100, 60], [0, 0, 1]])
+    P = np.hstack([K, [[-100 * 0.5], [0], [0]]]).ravel()
+    for camera, fields in (("left", {}), ("mid", {}), ("right", {"p": P})):
+        robot.send_camera_info(camera, K, **fields)
+    assert wait_until(lambda: len(robot.node._inputs.intrinsics) == 3)
+    robot.send([PAIR[0], *PAIR], cameras=("left", "mid", "right"))
+    assert wait_until(lambda: robot.poses("right")), robot.says()
+    assert wait_until(lambda: "camera mid: its camera_info has no baseline" in robot.says())
+    assert not robot.poses("mid")
+    assert robot.value("sets refused") == robot.value("sets processed") == "1"
+
+
+def test_reset_forgets_a_static_conflict_that_is_over(robot):
+    robot = robot()
+    robot.listen_to_poses()
+    robot.start()
+    child = "right_optical_geloc3r_unit"
+    broadcast_static(robot, "somewhere", child, np.eye(4))
+    foreign = robot.node._frames.foreign_parent
+    assert wait_until(lambda: foreign(child) == "somewhere")
+    assert robot.call(Trigger, "/geloc3r/reset", Trigger.Request()).success
+    assert wait_until(lambda: foreign(child) == "somewhere")  # it is still there
+    robot.tester.destroy_publisher(robot.broadcasters.pop().pub_tf)
+    assert wait_until(lambda: robot.node.count_publishers("/tf_static") == 0)
+    assert robot.call(Trigger, "/geloc3r/reset", Trigger.Request()).success
+    robot.send(PAIR)
+    assert wait_until(lambda: tf_from_node(robot, child)), robot.says()
+
+
+def test_reset_forgets_transforms_of_a_later_time(robot):
+    robot = robot({"scale.source": "tf", "tf.timeout": 2.0})
+    robot.listen_to_poses()
+    robot.start()
+    moved = TransformStamped(child_frame_id="right_optical")
+    moved.header.frame_id = "left_optical"
+    moved.transform.translation.x = 1.5
+    for later in (10**12, 0):
+        for shift in (-PERIOD, PERIOD):
+            stamp_message(moved.header.stamp, BASE_STAMP + later + shift)
+            robot.publish("/tf", TFMessage(transforms=[moved]))
+        robot.send(PAIR, BASE_STAMP + later)
+        relative(robot, 1 if later else 2)
+        assert robot.call(Trigger, "/geloc3r/reset", Trigger.Request()).success
+    assert [stamp_nanoseconds(m.header.stamp) for m in robot.poses()][1] == BASE_STAMP
+
+
+def test_a_higher_rate_counts_at_once(robot):
+    robot = robot({"max_update_rate": 0.01})
+    robot.listen_to_poses()
+    robot.start()
+    robot.send(PAIR, BASE_STAMP)
+    relative(robot)
+    robot.node.set_parameters([Parameter("max_update_rate", value=1000.0)])
+    robot.send(PAIR, BASE_STAMP + PERIOD)
+    relative(robot, 2)
+
+
+def test_latched_camera_info_arrives_where_it_is_asked_for(robot):
+    topic = "/left/camera_info"
+    durability = f"qos_overrides.{topic}.subscription.durability"
+    reliability = f"qos_overrides.{topic}.subscription.reliability"
+    robot = robot({durability: "transient_local", reliability: "reliable"})
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    info = CameraInfo(width=160, height=120, distortion_model="plumb_bob")
+    info.k = [100.0, 0, 80, 0, 100, 60, 0, 0, 1]
+    robot.tester.create_publisher(CameraInfo, topic, latched).publish(info)
+    robot.listen_to_poses()
+    robot.start()
+    assert wait_until(lambda: "left" in robot.node._inputs.intrinsics)
+    robot.send(PAIR)
+    relative(robot)
+    # The network is told the intrinsics of all cameras or of none.
+    assert wait_until(lambda: robot.value("images without intrinsics") == "2")
+    assert robot.value("left camera_info") == "not in use, another camera has none"
+    assert robot.value("right camera_info") == "no camera_info has arrived"
+
+
+def test_a_misspelt_qos_is_named_and_leaves_nothing_behind(robot):
+    reliability = "qos_overrides./right/image.subscription.reliability"
+    robot = robot({reliability: "relaible"})
+    assert robot.node.trigger_configure().name == "SUCCESS"
+    assert robot.node.trigger_activate().name == "FAILURE"
+    assert wait_until(lambda: "qos_overrides./right/image.subscription has" in robot.says())
+    assert "relaible" in robot.says()
+    assert "best_effort" in robot.says()
+    for topic in ("/left/image", "/left/camera_info", "/right/image"):
+        assert wait_until(lambda: robot.node.count_subscribers(topic) == 0)  # noqa: B023
+
+
+def test_the_debug_image_is_drawn_in_the_camera_s_axes_whatever_the_output_frame(
+    robot, estimator
+):
+    scale = {"scale.source": "fixed", "scale.baseline": 2.0}
+    robot = robot({**scale, "output_frame": "base", "base.frame": "dock", "tf.timeout": 5.0})
+    pictures = robot.listen(Image, "/geloc3r/debug_image")
+    robot.start()
+    assert wait_until(lambda: robot.node._pipeline._debug_image.get_subscription_count() == 1)
+    turned = g.make_transform(g.rotation_about([0, 0, 1], np.pi / 2), [7, 8, 9])
+    broadcast_static(robot, "dock", "left_optical", turned)
+    robot.send(PAIR)
+    assert wait_until(lambda: pictures)
+    settings = robot.node._parameter_server.settings
+    seen_from_a = with_scale(assess(estimator.estimate(*PAIR), settings), 2.0)
+    expected = draw(*PAIR, seen_from_a, settings.debug_image_width)
+    assert np.array_equal(np.array(pictures[0].data).reshape(expected.shape), expected)

@@ -111,12 +111,20 @@ def test_an_integer_serves_as_a_float():
             {"output_frame": "base", "base.frame": ""},
             "base.frame is empty; output_frame: base needs the frame's name",
         ),
+        (
+            {"cameras": ["a", "b", "c"], "invert_tf": True},
+            "with 3 cameras, invert_tf: true gives one TF child",
+        ),
+        (
+            {"cameras": ["a", "b", "c"], "output_frame": "base", "base.child_frame": "base_link"},
+            "with 3 cameras, base.child_frame: base_link gives one TF child",
+        ),
     ],
 )
 def test_values_at_odds_are_named(values, message):
     with pytest.raises(ConfigError) as error:
         Settings.from_values(values).check()
-    assert str(error.value) == message
+    assert str(error.value).startswith(message)
 
 
 @pytest.mark.parametrize(
@@ -126,10 +134,16 @@ def test_values_at_odds_are_named(values, message):
         {"scale.source": "tf"},
         {"frame_ids": ["a", "b"]},
         {"output_frame": "base"},
+        {"cameras": ["a", "b", "c"], "invert_tf": True, "publish_tf": False},
+        {"cameras": ["a", "b", "c"], "output_frame": "base"},
     ],
 )
 def test_values_that_agree_pass(values):
     Settings.from_values(values).check()
+
+
+def test_an_empty_list_which_ros_gives_no_type_is_one():
+    assert check(PARAMETERS["frame_ids"], None) == ()
 
 
 def test_an_unknown_name_is_told_with_the_nearest():

@@ -119,6 +119,15 @@ def test_scale_stretches_the_translation_and_its_covariance():
     assert np.diag(scaled.covariance) == pytest.approx([2.5e-7, 0.01, 0.01, 0.01, 0.01, 0.01])
 
 
+def test_a_distance_that_a_filter_believes_is_no_measurement_of_it():
+    scaled = with_scale(REPORT, 3.0, measured=False)
+    along, across = scaled.covariance[0, 0], scaled.covariance[1, 1]
+    assert (along**0.5, across) == pytest.approx((3.0, 0.36), rel=1e-5)
+    # A range of 0.1 m, known to 0.1 m, still moves a filter that has heard this ten times.
+    believed = 1 / (1 / 0.5**2 + 10 / along)
+    assert believed / (believed + 0.1**2) > 0.9
+
+
 @pytest.mark.parametrize("length", [0.0, -0.1, float("nan")])
 def test_a_length_that_is_none_is_refused(length):
     with pytest.raises(ConfigError, match=f"distance of the cameras is {length:g} m"):
