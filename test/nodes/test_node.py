@@ -584,9 +584,7 @@ def test_a_misspelt_qos_is_named_and_leaves_nothing_behind(robot):
         assert wait_until(lambda: robot.node.count_subscribers(topic) == 0)  # noqa: B023
 
 
-def test_the_debug_image_is_drawn_in_the_camera_s_axes_whatever_the_output_frame(
-    robot, estimator
-):
+def test_the_debug_image_is_drawn_in_the_camera_s_axes_whatever_the_output_frame(robot, estimator):
     scale = {"scale.source": "fixed", "scale.baseline": 2.0}
     robot = robot({**scale, "output_frame": "base", "base.frame": "dock", "tf.timeout": 5.0})
     pictures = robot.listen(Image, "/geloc3r/debug_image")
