@@ -37,11 +37,26 @@ from geloc3r_training.objectives import Consistency
 from geloc3r_training.pairs import PairBatch, Pairs, Share
 from geloc3r_training.stage import Stage
 from geloc3r_training.trainer import starting_parts
-from geloc3r_training.typed_yaml import Range, fill, read_yaml, with_overrides
+from geloc3r_training.typed_yaml import Range, fill, flat, read_yaml, with_overrides
 
 __all__ = ["LOGS", "AblationConfig", "evaluate_heads", "load_ablation", "train_heads"]
 
 STATE, LOGS, TEST = "seed{}.pt", "seed{}.json", "test{:03d}.npz"
+TESTED = "test.json"
+OF_AN_ARM = tuple(
+    f"stages.0.{name}"
+    for name in ("objective", "gcr.", "auxiliary.", "learning_rate", "final_rate", "weight_decay")
+)
+"""Settings in which arms may differ begin so."""
+OF_OBSERVATION = (
+    "observation",
+    "points",
+    "depth_tolerance",
+    "coarse_stride",
+    "fine_radius",
+    "temperature",
+)
+"""Settings of GCR that decide what a pose is solved of."""
 TEST_BATCHES = 10
 """Batches of test pairs in a file; what is tested goes on from the last whole one."""
 
@@ -64,8 +79,20 @@ class AblationConfig:
             raise ConfigError(f"stages holds {len(self.training.stages)}; arms differ in one")
         if not self.arms or not self.seeds:
             raise ConfigError("arms or seeds is empty; give at least one of each")
+        common = flat(self.training.as_dict())
         for name in self.arms:
-            self.arm(name, self.seeds[0])
+            settings = flat(self.arm(name, self.training.seed).as_dict())
+            for key, value in settings.items():
+                if value != common.get(key) and not key.startswith(OF_AN_ARM):
+                    raise ConfigError(
+                        f"arm {name} changes {key}, which all arms share: leave it, or change it "
+                        "in training"
+                    )
+
+    def settings(self) -> dict[str, Any]:
+        """What its heads depend on, as plain values."""
+        arms = {name: list(changes) for name, changes in self.arms.items()}
+        return {"training": self.training.as_dict(), "arms": arms}
 
     def arm(self, name: str, seed: int) -> TrainingConfig:
         """The training of an arm.
@@ -132,7 +159,7 @@ class Arms:
             seen = common
             if isinstance(stage.objective, Consistency):
                 gcr = stage.objective.config.gcr
-                key = (gcr.observation, gcr.points, gcr.temperature, gcr.fine_radius)
+                key = tuple(getattr(gcr, name) for name in OF_OBSERVATION)
                 if key not in observed:
                     observed[key] = stage.objective.observe(batch, common, self.step)
                 seen = observed[key]
@@ -159,7 +186,7 @@ class Arms:
         """Write all that is needed to go on."""
         partial = path.with_suffix(".partial")
         state = {
-            "config": self.config.training.as_dict(),
+            "config": self.config.settings(),
             "step": self.step,
             "tallies": self._tallies,
             "norms": self._norms,
@@ -175,8 +202,7 @@ class Arms:
             ConfigError: if it was of other arms or another training.
         """
         found = torch.load(path, map_location="cpu", weights_only=True)
-        mine = self.config.training.as_dict()
-        if found["config"] != mine or found["arms"].keys() != self.stages.keys():
+        if found["config"] != self.config.settings():
             raise ConfigError(f"{path} is of other settings: name another folder for these")
         self.step = found["step"]
         self._tallies, self._norms = found["tallies"], found["norms"]
@@ -242,6 +268,9 @@ def evaluate_heads(
         ConfigError: if a seed is not trained.
     """
     objective, networks = _networks(config, folder, starting_parts(config.training), accelerator)
+    _claim(
+        folder / TESTED, {**config.settings(), "seeds": config.seeds, "pairs": config.test_pairs}
+    )
     data, validation = config.training.data, config.training.validation
     done = len(list(folder.glob("test*.npz")))
     total = -(-config.test_pairs // validation.batch_size)
@@ -263,6 +292,22 @@ def evaluate_heads(
             if interrupt:
                 return done * TEST_BATCHES >= total
     return True
+
+
+def _claim(path: Path, settings: Mapping[str, Any]) -> None:
+    """Note what the files beside this one were made with, or see that it was the same.
+
+    Raises:
+        ConfigError: if it was not.
+    """
+    text = json.dumps(settings, indent=1)
+    if not path.exists():
+        path.write_text(text, encoding="utf-8")
+    elif path.read_text(encoding="utf-8") != text:
+        raise ConfigError(
+            f"{path.parent} was tested with other settings; to test again, remove {path.name} and "
+            "test*.npz there"
+        )
 
 
 def _networks(

@@ -154,7 +154,8 @@ class StageConfig:
     reliefs: Annotated[float, Share] = 0.0
     """Share of its batches that are reliefs of ``data.photographs``."""
     gcr: GcrConfig = field(default_factory=GcrConfig.tiny)
-    """GCR; stage ``descriptors`` takes its InfoNCE and correspondences from here too."""
+    """GCR; stage ``descriptors`` takes its InfoNCE and correspondences from here too. What is not
+    given is that of the small network."""
     descriptor_width: Annotated[int, Range(1)] = 1
     """Channels of the descriptor heads' hidden layer over those of their input; 4 in MASt3R."""
     teacher: str | None = None
@@ -237,10 +238,26 @@ class TrainingConfig:
                     f"the decoder has {self.network.model_config().decoder_heads}"
                 )
             design = self.network.model_config().design
+            terms = stage.auxiliary
+            if stage.objective == "matching" and not (
+                terms.attention or terms.match or terms.translation or terms.correlation
+            ):
+                raise ConfigError(
+                    "objective matching has no term: give auxiliary.correlation, .attention, "
+                    ".match or .translation a weight"
+                )
             if stage.auxiliary.rounds and (stage.objective == "matching" or design != "matching"):
                 raise ConfigError(
                     f"auxiliary.rounds is {stage.auxiliary.rounds}; objective {stage.objective} "
                     f"of design {design} has no earlier rounds: leave it at 0"
+                )
+            if design != "matching" and (
+                stage.objective == "simulated" or stage.auxiliary.correlation
+            ):
+                raise ConfigError(
+                    f"objective {stage.objective} with auxiliary.correlation = "
+                    f"{stage.auxiliary.correlation:g} is for design matching; "
+                    f"{self.network.variant} is of design {design}"
                 )
             if stage.objective != "simulated" and stage.batch_size % self.data.pairs_per_scene:
                 raise ConfigError(

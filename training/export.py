@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,7 +16,16 @@ from geloc3r_training.checkpoint import Checkpoint
 __all__ = ["export"]
 
 PREFIX = "network."
-PATHS = ("network", "start"), ("network", "stem"), ("data", "textures"), ("data", "photographs")
+PATHS = {
+    ("network", "start"),
+    ("network", "stem"),
+    ("data", "textures"),
+    ("data", "photographs"),
+    ("mixture", "cache"),
+    ("parts", "root"),
+    ("stages", "teacher"),
+}
+"""Settings that are paths: the last group of settings that has a name, and the setting's own."""
 
 
 def export(
@@ -41,10 +51,6 @@ def export(
         WeightsError: if a weight is not finite, or the file cannot be written.
     """
     config = checkpoint.config
-    settings = config.as_dict()
-    for part, key in PATHS:
-        if settings[part][key]:
-            settings[part][key] = Path(settings[part][key]).name
     network = GeLoc3r(config.network.model_config())
     average = checkpoint.state["average"]
     network.load_state_dict(
@@ -56,7 +62,7 @@ def export(
         trained=True,
         licence=config.licence,
         recipe={
-            "settings": settings,
+            "settings": _without_folders(config.as_dict(), ""),
             "stages_done": checkpoint.stage,
             "steps_of_stage": checkpoint.step,
             "validation": checkpoint.metrics,
@@ -65,3 +71,15 @@ def export(
     )
     save_weights(path, network, info, dtype)
     return info
+
+
+def _without_folders(values: Any, group: str) -> Any:
+    """Settings of a group, of whose paths the last part alone is kept."""
+    if isinstance(values, list | tuple):
+        return [_without_folders(value, group) for value in values]
+    if not isinstance(values, dict):
+        return values
+    return {
+        key: Path(value).name if (group, key) in PATHS and value else _without_folders(value, key)
+        for key, value in values.items()
+    }

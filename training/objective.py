@@ -98,7 +98,7 @@ class Objective(nn.Module):
         super().__init__()
         self.config, self.bf16, self.seed, self.teacher = config, bf16, seed, teacher
         self.parts = nn.ModuleDict({"network": network, **self._heads(network)})
-        _freeze(network, config.freeze)
+        freeze(network, config.freeze)
 
     def _heads(self, network: GeLoc3r) -> dict[str, nn.Module]:
         """What is trained beside the network."""
@@ -262,7 +262,7 @@ class Objective(nn.Module):
         return None
 
 
-def _freeze(network: GeLoc3r, names: Sequence[str]) -> None:
+def freeze(network: GeLoc3r, names: Sequence[str]) -> None:
     """Keep the weights of parts of a network.
 
     Raises:

@@ -33,7 +33,13 @@ from geloc3r_training.objective import ROUND_DISCOUNT, Objective, Regressed, See
 from geloc3r_training.pairs import PairBatch
 from geloc3r_training.simulated_matches import MatchBatch
 
-__all__ = ["OBJECTIVES", "Consistency", "own_teacher"]
+__all__ = ["NO_TEACHER", "OBJECTIVES", "Consistency", "own_teacher"]
+
+
+NO_TEACHER = (
+    "stage consistency has no teacher: put a stage descriptors before it, start from a checkpoint "
+    "of one, or set teacher to a checkpoint of MASt3R"
+)
 
 
 class SimulatedMatches(Objective):
@@ -104,10 +110,7 @@ class Consistency(Objective):
 
     def _heads(self, network: GeLoc3r) -> dict[str, nn.Module]:
         if self.teacher is None:
-            raise ConfigError(
-                "stage consistency has no teacher: put a stage descriptors before it, start from "
-                "a checkpoint of one, or set teacher to a checkpoint of MASt3R"
-            )
+            raise ConfigError(NO_TEACHER)
         consistency = GeometricConsistency(
             self.config.gcr, network.config.decoder_dim, self.teacher.channels
         )

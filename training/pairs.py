@@ -82,9 +82,14 @@ class PairBatch:
         return focal1, focal2
 
     def moved(self, least: float) -> Tensor:
-        """Whether the baseline is at least so long, over the median depth of view 1, (B,)."""
+        """Whether the baseline is at least so long, over the median depth of view 1, (B,).
+
+        Without depth it may be in any unit, and whatever is not 0 counts.
+        """
         length = torch.linalg.vector_norm(self.T_2_1[:, :3, 3], dim=-1)
-        return length >= least * median_depth(self.depth[:, 0])
+        depth = self.depth[:, 0]
+        with_depth = (depth > 0).flatten(1).any(1)
+        return torch.where(with_depth, length >= least * median_depth(depth), length > 0)
 
 
 class Share(NamedTuple):

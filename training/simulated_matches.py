@@ -59,6 +59,11 @@ class MatchBatch:
     def __len__(self) -> int:
         return len(self.rays1)
 
+    def to(self, device: torch.device) -> MatchBatch:
+        """The same on a device."""
+        fields = self.rays1, self.rays2, self.features, self.T_2_1
+        return MatchBatch(*(tensor.to(device) for tensor in fields))
+
 
 @dataclass(frozen=True)
 class _Geometry:
@@ -73,33 +78,45 @@ class _Geometry:
 
 
 def simulated_matches(
-    seed: int, stage: int, config: StageConfig, start: int, share: Share, workers: int
+    seed: int,
+    stage: int,
+    config: StageConfig,
+    start: int,
+    share: Share,
+    workers: int,
+    device: torch.device,
 ) -> Iterator[MatchBatch]:
-    """The batches of a stage from step ``start`` on; each is this process's part of one."""
-    own = config.batch_size // share.processes
+    """The batches of a stage from step ``start`` on; each is this process's part of one.
+
+    Making a batch costs little, so every process makes all of it.
+    """
     loader = DataLoader(
-        _Batches(seed, stage, own, share.rank),
+        _Batches(seed, stage, config.batch_size, share),
         batch_size=None,
         sampler=itertools.count(start),
         num_workers=workers,
         worker_init_fn=leave_signals,
         generator=torch.Generator(),
     )
-    return iter(loader)
+    return (batch.to(device) for batch in loader)
 
 
 class _Batches(Dataset[MatchBatch]):
     """Batches by step."""
 
-    def __init__(self, seed: int, stage: int, count: int, rank: int) -> None:
-        self.key, self.count = (seed, stage, rank), count
+    def __init__(self, seed: int, stage: int, count: int, share: Share) -> None:
+        self.key, self.count, self.share = (seed, stage, 0), count, share
         self._kept: tuple[int, _Geometry] | None = None
 
     def __getitem__(self, step: int) -> MatchBatch:
         group = step // REUSE
         if self._kept is None or self._kept[0] != group:
             self._kept = group, _geometry(self.count, self._generator(group, 0))
-        return _observe(self._kept[1], self._generator(step, 1))
+        whole = _observe(self._kept[1], self._generator(step, 1))
+        own = slice(self.share.rank, None, self.share.processes)
+        return MatchBatch(
+            whole.rays1[own], whole.rays2[own], whole.features[own], whole.T_2_1[own]
+        )
 
     def _generator(self, number: int, purpose: int) -> torch.Generator:
         (mixed,) = np.random.SeedSequence([*self.key, number, purpose]).generate_state(1)

@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from rich.console import Console
 from torch import Tensor
 
-from geloc3r_ros.errors import ConfigError, GeLoc3rError
+from geloc3r_ros.errors import ConfigError, GeLoc3rError, WeightsError
 from geloc3r_ros.model import GeLoc3r
 from geloc3r_ros.model.weights import initialise_from
 from geloc3r_training.checkpoint import Checkpoint
@@ -26,11 +26,14 @@ from geloc3r_training.gcr.diagnostics import add_tallies, means
 from geloc3r_training.interrupt import Interrupt
 from geloc3r_training.logbook import Logbook
 from geloc3r_training.mixture import Mixture
+from geloc3r_training.objective import freeze
+from geloc3r_training.objectives import NO_TEACHER
 from geloc3r_training.pairs import PairBatch, Pairs, Share
 from geloc3r_training.pretrained_stem import stem_weights
 from geloc3r_training.simulated_matches import MatchBatch, simulated_matches
 from geloc3r_training.sole_user import sole_user
 from geloc3r_training.stage import Stage, learning_rate
+from geloc3r_training.typed_yaml import flat
 from geloc3r_training.validation import as_degrees, validate
 
 __all__ = ["LAST", "DivergedError", "Trainer"]
@@ -75,12 +78,7 @@ class Trainer:
         self.config, self.folder, self.overfit = config, folder, overfit
         self.accelerator = accelerator or Accelerator()
         self.share = Share(self.accelerator.process_index, self.accelerator.num_processes)
-        for stage in config.stages:
-            if stage.batch_size // config.data.pairs_per_scene % self.share.processes:
-                raise ConfigError(
-                    f"batch_size {stage.batch_size} does not divide into whole places for "
-                    f"{self.share.processes} processes"
-                )
+        _check_stages(config, self.share.processes)
         folder.mkdir(parents=True, exist_ok=True)
         self.console = console or Console()
         device = self.accelerator.device
@@ -180,7 +178,13 @@ class Trainer:
         start, stage = 0 if self.overfit else self.step, self.stage.config
         if stage.objective == "simulated":
             return simulated_matches(
-                self.config.seed, self.index, stage, start, self.share, self.config.data.workers
+                self.config.seed,
+                self.index,
+                stage,
+                start,
+                self.share,
+                self.config.data.workers,
+                self.accelerator.device,
             )
         batches = self.pairs.of_stage(self.index, stage, start, self.share)
         if not self.overfit:
@@ -265,6 +269,35 @@ class Trainer:
         return sum(stage.steps for stage in self.config.stages[: self.index]) + self.step
 
 
+def _check_stages(config: TrainingConfig, processes: int) -> None:
+    """Find at once what a stage could not begin with, hours later.
+
+    Raises:
+        ConfigError: naming the stage.
+    """
+    with torch.device("meta"):
+        network = GeLoc3r(config.network.model_config())
+    checkpoint = (config.network.start or "").endswith(".pt")  # may hold descriptor heads
+    described = network.config.design == "matching" or checkpoint
+    for index, stage in enumerate(config.stages):
+        try:
+            simulated = stage.objective == "simulated"
+            places = stage.batch_size // (1 if simulated else config.data.pairs_per_scene)
+            if places % processes:
+                raise ConfigError(
+                    f"batch_size {stage.batch_size} does not divide into whole "
+                    f"{'pairs' if simulated else 'places'} for {processes} processes"
+                )
+            freeze(network, stage.freeze)
+            if stage.teacher and not Path(stage.teacher).is_file():
+                raise ConfigError(f"the teacher {stage.teacher} is no file")
+            if stage.objective == "consistency" and not (described or stage.teacher):
+                raise ConfigError(NO_TEACHER)
+        except ConfigError as error:
+            raise ConfigError(f"stages.{index}: {error}") from error
+        described |= stage.objective == "descriptors"
+
+
 def starting_parts(config: TrainingConfig) -> dict[str, Tensor]:
     """Weights to start from, by the names of ``Objective.parts``.
 
@@ -275,16 +308,35 @@ def starting_parts(config: TrainingConfig) -> dict[str, Tensor]:
     if start is None:
         found = stem_weights(Path(stem)) if stem else {}
         return {f"network.patch_embed.stem.{name}": tensor for name, tensor in found.items()}
-    if Path(start).suffix == ".pt":
-        return Checkpoint.read(Path(start)).state["average"]
     network = GeLoc3r(config.network.model_config())
+    if Path(start).suffix == ".pt":
+        parts: dict[str, Tensor] = Checkpoint.read(Path(start)).state["average"]
+        _check_network(Path(start), parts, network)
+        return parts
     initialise_from(network, start)
     return {f"network.{name}": tensor for name, tensor in network.state_dict().items()}
 
 
+def _check_network(path: Path, parts: Mapping[str, Tensor], network: GeLoc3r) -> None:
+    """Raise a WeightsError unless the network of a checkpoint is like this one."""
+    prefix = "network."
+    found = {n.removeprefix(prefix): x.shape for n, x in parts.items() if n.startswith(prefix)}
+    wanted = {name: x.shape for name, x in network.state_dict().items()}
+    if differing := sorted(n for n in {**found, **wanted} if found.get(n) != wanted.get(n)):
+        name = differing[0]
+        raise WeightsError(
+            f"{path} is of another network: {name} is {_shape(found.get(name))} there and "
+            f"{_shape(wanted.get(name))} here; give the same network.variant and network.changes"
+        )
+
+
+def _shape(shape: torch.Size | None) -> str:
+    return "missing" if shape is None else "x".join(map(str, shape)) or "a number"
+
+
 def _refuse_other_settings(wanted: TrainingConfig, found: Checkpoint, path: Path) -> None:
     """Raise a ConfigError unless a run may go on from a checkpoint."""
-    now, then = _flat(wanted.as_dict()), _flat(found.config.as_dict())
+    now, then = flat(wanted.as_dict()), flat(found.config.as_dict())
     differing = [
         f"{key} = {then.get(key)} and now {now.get(key)}"
         for key in {**then, **now}
@@ -302,17 +354,6 @@ def _may_change(key: str, stage: int) -> bool:
     part, *rest = key.split(".")
     ahead = part == "stages" and int(rest[0]) > stage
     return ahead or part in MAY_CHANGE or key in ("data.workers", "mixture.workers")
-
-
-def _flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested settings by their dotted keys."""
-    if not isinstance(values, dict | list | tuple):
-        return {prefix: values}
-    items = values.items() if isinstance(values, dict) else enumerate(values)
-    flat: dict[str, Any] = {}
-    for key, value in items:
-        flat |= _flat(value, f"{prefix}.{key}" if prefix else str(key))
-    return flat
 
 
 def _random() -> dict[str, Any]:

@@ -26,7 +26,7 @@ import yaml
 
 from geloc3r_ros.errors import ConfigError
 
-__all__ = ["Range", "fill", "read_yaml", "with_overrides"]
+__all__ = ["Range", "fill", "flat", "read_yaml", "with_overrides"]
 
 T = TypeVar("T")
 PLAIN = {int: "an integer", float: "a number", str: "a text", bool: "true or false"}
@@ -94,7 +94,18 @@ def with_overrides(values: dict[str, Any], overrides: Sequence[str]) -> dict[str
     return changed
 
 
-def fill(cls: type[T], values: Any, where: str) -> T:
+def flat(values: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested settings by their dotted keys."""
+    if not isinstance(values, dict | list | tuple):
+        return {prefix: values}
+    items = values.items() if isinstance(values, dict) else enumerate(values)
+    found: dict[str, Any] = {}
+    for key, value in items:
+        found |= flat(value, f"{prefix}.{key}" if prefix else str(key))
+    return found
+
+
+def fill(cls: type[T], values: Any, where: str, base: T | None = None) -> T:
     """Build a dataclass from plain values, level by level.
 
     Args:
@@ -102,6 +113,7 @@ def fill(cls: type[T], values: Any, where: str) -> T:
             None``, mappings ``dict[str, X]`` and dataclasses.
         values: What YAML gave.
         where: File and key, for the messages.
+        base: What holds where a key is not given; without it, the defaults of the fields.
 
     Raises:
         ConfigError: if a key is unknown or missing, or a value does not fit.
@@ -118,13 +130,24 @@ def fill(cls: type[T], values: Any, where: str) -> T:
         )
     nothing = dataclasses.MISSING
     for name, field in fields.items():
-        if name not in values and field.default is nothing and field.default_factory is nothing:
+        has_default = field.default is not nothing or field.default_factory is not nothing
+        if name not in values and base is None and not has_default:
             raise ConfigError(f"{_below(where, name)} is missing")
-    given = {name: _value(hints[name], v, _below(where, name)) for name, v in values.items()}
+    given = {
+        name: _member(hints[name], fields[name], value, _below(where, name))
+        for name, value in values.items()
+    }
     try:
-        return cls(**given)
+        return cls(**given) if base is None else dataclasses.replace(base, **given)  # type: ignore
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def _member(kind: Any, field: dataclasses.Field[Any], value: Any, where: str) -> Any:
+    """The value of a field; a group of settings changes some of the field's default."""
+    if dataclasses.is_dataclass(kind) and field.default_factory is not dataclasses.MISSING:
+        return fill(kind, value, where, field.default_factory())  # type: ignore[arg-type]
+    return _value(kind, value, where)
 
 
 def _below(where: str, key: str) -> str:

@@ -92,10 +92,32 @@ def test_arms_that_lead_to_no_setting_are_refused():
         load_ablation(SHIPPED, (*TOY, "arms={odd: [stages.0.gcrs.points=3]}"))
 
 
-def test_another_ablation_does_not_go_on(unbroken):
+@pytest.mark.parametrize(
+    "change",
+    [
+        "training.stages.0.learning_rate=0.1",
+        "arms.twin=[stages.0.gcr.direct_weight=7]",
+        "test_pairs=70",
+    ],
+)
+def test_another_ablation_does_not_go_on(unbroken, change):
     folder, *_ = unbroken
     with pytest.raises(ConfigError, match="other settings"):
-        run(folder, "training.stages.0.learning_rate=0.1")
+        run(folder, change)
+
+
+@pytest.mark.parametrize("change", ["data.rotation=10", "stages.0.steps=9", "average=0.5"])
+def test_an_arm_that_changes_what_all_share_is_refused(change):
+    key = change.partition("=")[0]
+    with pytest.raises(ConfigError, match=f"arm odd changes {key}, which all arms share"):
+        load_ablation(SHIPPED, (*TOY, f"arms={{odd: [{change}]}}"))
+
+
+def test_arms_that_see_other_depths_are_given_other_observations(tmp_path):
+    arms = "arms={GCR: [], loose: [stages.0.gcr.depth_tolerance=0.5]}"
+    run(tmp_path, "training.stages.0.steps=1", "test_pairs=5", arms)
+    logged = json.loads((tmp_path / "seed4.json").read_text())
+    assert logged["GCR"]["pairs/covisibility"] < logged["loose"]["pairs/covisibility"]
 
 
 def test_scores_are_the_area_under_the_recall():

@@ -9,6 +9,7 @@ import yaml
 
 from geloc3r_ros.errors import ConfigError
 from geloc3r_training.config import TrainingConfig, load_config
+from geloc3r_training.gcr import GcrConfig
 
 FOLDER = Path(__file__).parents[2] / "config" / "training"
 FILES = sorted(set(FOLDER.glob("*.yaml")) - {FOLDER / "ablation.yaml"})
@@ -54,12 +55,33 @@ def test_overrides_reach_every_level(smoke):
         ("stages.0.objective=matching", "rounds is 0.5; objective matching .* leave it at 0"),
         ("network.variant=large", "rounds is 0.5; objective pose of design reloc3r has no"),
         ("stages.7.steps=1", "leads to no setting"),
+        (
+            "stages.1={objective: matching, steps: 1, batch_size: 8, learning_rate: 1, "
+            "auxiliary: {attention: 0, match: 0, translation: 0}}",
+            "objective matching has no term: give auxiliary.correlation",
+        ),
         ("seed", "'seed' is no override"),
     ],
 )
 def test_what_does_not_fit_is_named(smoke, change, message):
     with pytest.raises(ConfigError, match=message):
         load_config(smoke, [change])
+
+
+@pytest.mark.parametrize(
+    "change", ["stages.1.auxiliary.correlation=1", "stages.1.objective=simulated"]
+)
+def test_what_design_matching_alone_has_is_refused_elsewhere(change):
+    large = next(path for path in FILES if path.stem == "large")
+    with pytest.raises(ConfigError, match="is for design matching; large is of design reloc3r"):
+        load_config(large, [change])
+
+
+def test_a_setting_of_gcr_leaves_the_others_alone(smoke):
+    values = yaml.safe_load(smoke.read_text())
+    values["stages"][2]["gcr"] = {"direct_weight": 0.4}
+    gcr = TrainingConfig.from_dict(values).stages[2].gcr
+    assert gcr == GcrConfig.tiny(direct_weight=0.4)
 
 
 def test_what_is_missing_is_named(tmp_path, smoke):

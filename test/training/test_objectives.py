@@ -34,7 +34,7 @@ def learn(stage, batches):
 
 def test_simulated_matches_teach_the_head_alone(toy):
     made = stage(toy, "simulated", "patch_embed, enc_blocks, matcher", "attention: 0, match: 0")
-    batch = next(simulated_matches(0, 0, made.config, 0, Share(), workers=0))
+    batch = next(simulated_matches(0, 0, made.config, 0, Share(), 0, torch.device("cpu")))
     losses, changed = learn(made, [batch] * 60)
     assert changed == {"pose_head"}
     assert losses[-1] < 0.6 * losses[0]

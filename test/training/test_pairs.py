@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A batch is a function of seed and step, however it is made and shared."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -118,6 +120,13 @@ def test_held_out_pairs_are_fixed_and_shared(config):
 def test_a_wall_aside_has_moved(wall):
     assert wall.moved(0.25).tolist() == [True]  # 0.5 m over a depth of 2 m
     assert wall.moved(0.26).tolist() == [False]
+
+
+def test_without_depth_whatever_is_not_still_has_moved(wall):
+    unmeasured = replace(wall, depth=torch.zeros_like(wall.depth))
+    assert unmeasured.moved(100.0).tolist() == [True]
+    still = replace(unmeasured, T_2_1=torch.eye(4)[None])
+    assert still.moved(0.02).tolist() == [False]
 
 
 def test_each_view_of_a_batch_once(wall):

@@ -1,6 +1,5 @@
 # SPDX-FileCopyrightText: 2026 The geloc3r_ros authors
 # SPDX-License-Identifier: Apache-2.0
-import pytest
 import torch
 
 from geloc3r_ros.model import load_weights
@@ -17,8 +16,11 @@ CONFIG = StageConfig(objective="simulated", steps=10, batch_size=16, learning_ra
 ALONE = Share()
 
 
-def batches(start=0, share=ALONE, seed=0):
-    return simulated_matches(seed, 0, CONFIG, start, share, workers=0)
+CPU = torch.device("cpu")
+
+
+def batches(start=0, share=ALONE, seed=0, device=CPU):
+    return simulated_matches(seed, 0, CONFIG, start, share, 0, device)
 
 
 def test_what_is_seen_lies_on_its_epipolar_line_in_front_of_both_cameras():
@@ -60,10 +62,17 @@ def test_a_batch_is_a_function_of_seed_and_step():
     assert not torch.equal(next(batches(seed=1)).rays2, steps[0].rays2)
 
 
-@pytest.mark.parametrize("rank", [0, 1])
-def test_processes_share_a_batch(rank):
-    part = next(batches(share=Share(rank, 2)))
-    assert len(part) == 8
+def test_processes_share_a_batch():
+    whole = next(batches())
+    for rank in (0, 1):
+        part = next(batches(share=Share(rank, 2)))
+        assert torch.equal(part.rays2, whole.rays2[rank::2])
+        assert torch.equal(part.T_2_1, whole.T_2_1[rank::2])
+
+
+def test_a_batch_is_on_the_device_of_training():
+    batch = next(batches(device=torch.device("meta")))
+    assert {x.device.type for x in vars(batch).values()} == {"meta"}
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ from geloc3r_ros.errors import GeLoc3rError, WeightsError
 from geloc3r_ros.inference.backends.torch import TorchBackend
 from geloc3r_ros.model import GeLoc3r, load_weights, read_info
 from geloc3r_training.checkpoint import SHARD_BYTES, Checkpoint
+from geloc3r_training.data.mixture_config import MixtureConfig, PartConfig
 from geloc3r_training.train import app
 
 SHORT = [
@@ -113,13 +114,18 @@ def test_the_recipe_names_what_it_is_told_and_no_folder_of_this_machine(folder, 
     checkpoint, path = Checkpoint.read(folder / "last.pt"), tmp_path / "noted.safetensors"
     config = checkpoint.config
     data = dataclasses.replace(config.data, textures=str(tmp_path / "textures"))
-    config = dataclasses.replace(config, data=data)
+    part = PartConfig(dataset="recording", root=str(tmp_path / "robot"), pairs=1)
+    mixture = MixtureConfig(parts=(part,), cache=str(tmp_path / "cache"), sizes=((48, 64),))
+    stages = tuple(dataclasses.replace(s, teacher=str(tmp_path / "t.pth")) for s in config.stages)
+    config = dataclasses.replace(config, data=data, mixture=mixture, stages=stages)
     dataclasses.replace(checkpoint, config=config).write(tmp_path / "last.pt")
     notes = ["--note", "hardware=two cores", "--note", "date=2026-11-23"]
     call(app, "export", tmp_path / "last.pt", path, *notes)
     recipe = read_info(path).recipe
     assert (recipe["hardware"], recipe["date"]) == ("two cores", "2026-11-23")
     assert recipe["settings"]["data"]["textures"] == "textures"
+    assert recipe["settings"]["mixture"]["parts"][0]["root"] == "robot"
+    assert recipe["settings"]["stages"][2]["teacher"] == "t.pth"
     assert str(tmp_path) not in str(recipe)
     with pytest.raises(GeLoc3rError, match="--note 'fast' is not KEY=TEXT"):
         call(app, "export", tmp_path / "last.pt", path, "--note", "fast")

@@ -102,6 +102,27 @@ def test_a_training_starts_from_another(tmp_path, trainer):
     assert_equal(dict(second.stage.objective.parts.state_dict()), dict(kept))
 
 
+def test_a_checkpoint_of_another_network_is_refused(tmp_path, trainer):
+    trainer("first", *SHORT, "stages.0.steps=1").run(minutes=0)
+    start = f"network.start={tmp_path / 'first' / 'stage0.pt'}"
+    with pytest.raises(WeightsError, match=r"dec_blocks\.2\..* is missing there and"):
+        trainer("deeper", *SHORT, start, "network.changes.decoder_depth=3")
+    with pytest.raises(WeightsError, match=r"stage0.pt is of another network: .*48.* there and"):
+        trainer("wider", *SHORT, start, "network.changes.encoder_dim=96")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("stages.2.freeze=[patch_embed.stm]", r"stages.2: freeze: no part 'patch_embed.stm'"),
+        ("stages.2.teacher=nowhere.pth", r"stages.2: the teacher nowhere.pth is no file"),
+    ],
+)
+def test_what_a_later_stage_could_not_begin_with_is_found_at_once(trainer, change, message):
+    with pytest.raises(ConfigError, match=message):
+        trainer("run", *SHORT, change)
+
+
 def test_training_that_diverges_stops(trainer):
     with pytest.raises(DivergedError, match=r"last 3 steps .*lower learning_rate"):
         trainer(

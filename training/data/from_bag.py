@@ -9,6 +9,7 @@ world of a drive is the camera at its first known pose.
 
 from __future__ import annotations
 
+import shutil
 from bisect import bisect_left
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +37,8 @@ from geloc3r_training.data.sample import DataError
 __all__ = ["BagOptions", "convert"]
 
 JPEG = [cv2.IMWRITE_JPEG_QUALITY, 95]
+IMAGE = "sensor_msgs/msg/Image"
+FARTHEST = 65535  # millimetres; what is farther has no depth
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +83,26 @@ def convert(
             raise BagError(f"{path} has no camera_info beside {source.image}; name it with --info")
         if options.depth and options.depth not in bag.topics:
             raise BagError(f"{path} has no messages on {options.depth}")
-        frames, lenses, camera, problems = _images(bag, source, folder, options, console)
-        poses = _poses(bag, [int(frame.name) for frame in frames], camera, options.pose)
-        if options.depth:
-            frames = _depths(bag, frames, lenses, options, problems)
-        for topic, damaged in bag.damaged.items():
-            problems += [Problem(folder.name, topic, fault) for fault in damaged.values()]
+        if options.depth and (kind := bag.topics[options.depth].type) != IMAGE:
+            raise BagError(f"{options.depth} of {path} is a {kind}; depth is read from {IMAGE}")
+        try:
+            return _written_scene(bag, source, folder, options, console)
+        except BaseException:  # Ctrl-C too: half a scene is of no use, and in the way
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+def _written_scene(
+    bag: BagReader, source: ImageSource, folder: Path, options: BagOptions, console: Console
+) -> tuple[int, list[Problem]]:
+    """What :func:`convert` does, once it is clear what to read."""
+    path = bag.path
+    frames, lenses, camera, problems = _images(bag, source, folder, options, console)
+    poses = _poses(bag, [int(frame.name) for frame in frames], camera, options.pose)
+    if options.depth:
+        frames = _depths(bag, frames, lenses, options, problems)
+    for topic, damaged in bag.damaged.items():
+        problems += [Problem(folder.name, topic, fault) for fault in damaged.values()]
     usable = []
     for frame, T in zip(frames, poses, strict=True):
         if np.isfinite(T).all():
@@ -207,7 +224,8 @@ def _depth(message: Any, lens: Intrinsics, frame: Frame) -> npt.NDArray[np.uint1
             lens.K, lens.D, np.eye(3), lens.K, frame.size, cv2.CV_32FC1
         )
         metres = cv2.remap(metres, x, y, cv2.INTER_NEAREST)
-    return np.asarray(np.clip(np.rint(metres * 1000), 0, 65535), np.uint16)
+    millimetres = np.rint(metres * 1000)
+    return np.where(millimetres <= FARTHEST, millimetres, 0).astype(np.uint16)
 
 
 def _first(problems: list[Problem]) -> str:

@@ -30,6 +30,7 @@ from rich.progress import track
 from geloc3r_ros.errors import GeLoc3rError
 from geloc3r_training.data.packages import debian_package, files, python_package
 from geloc3r_training.data.sample import DataError
+from geloc3r_training.data.textures import is_held_out
 
 __all__ = ["GPL_SOURCES", "PHOTOGRAPHS", "SOURCES", "Source", "gather", "licence_of"]
 
@@ -131,7 +132,8 @@ def gather(
         sources: packages.
         side: largest side, pixels.
         gpl: take pictures under the GPL too.
-        whole: take whole pictures, not the square in their middle.
+        whole: take whole pictures, not the square in their middle, and none whose square is a
+            texture for testing.
 
     Raises:
         DataError: if a package cannot be downloaded, or ``output`` exists.
@@ -151,9 +153,11 @@ def gather(
                 if image is None or (likeness := _likeness(image)) in seen:
                     continue
                 seen.add(likeness)
+                if whole and _is_test_texture(texture):
+                    continue
                 name = f"{texture.use}/{_name(source.package, texture)}.jpg"
                 (output / name).parent.mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(output / name), image, [cv2.IMWRITE_JPEG_QUALITY, 90])
+                (output / name).write_bytes(_jpeg(image))
                 rows[name] = f"| {source.package}: {texture.origin} | {holder} | {licence} |"
     head = [
         "# Textures and their licences",
@@ -237,6 +241,16 @@ def _picture(data: bytes, side: int, whole: bool) -> npt.NDArray[np.uint8] | Non
     is_normal_map = blue > 200 and abs(green - 128) < 25 and abs(red - 128) < 25
     detail = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA).std(axis=(0, 1)).mean()
     return None if is_normal_map or detail < 6 else np.ascontiguousarray(image)
+
+
+def _jpeg(image: npt.NDArray[np.uint8]) -> bytes:
+    return cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+
+
+def _is_test_texture(texture: Texture) -> bool:
+    """Whether the square texture of a photograph is for testing only; then so is all of it."""
+    square = _picture(texture.read(), TEXTURE_SIDE, whole=False)
+    return square is not None and is_held_out(_jpeg(square))
 
 
 def _likeness(image: npt.NDArray[np.uint8]) -> bytes:

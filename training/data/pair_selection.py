@@ -30,7 +30,7 @@ from geloc3r_training.data.datasets.files import image_size
 
 __all__ = ["PairConfig", "ScenePairs", "find_pairs", "load_pairs"]
 
-VERSION = 1  # of the files and of how covisibility is measured
+VERSION = 2  # of the files and of how covisibility is measured
 CHUNK = 256  # pairs measured at once
 BINS = 8  # of covisibility, drawn from evenly
 
@@ -48,7 +48,7 @@ class PairConfig:
     frame_gap: tuple[int, int] = (5, 60)
     """Least and largest number of frames apart, where a dataset has no depth to measure with."""
     max_frames: int = 200
-    """Frames of a scene that are looked at, evenly along it."""
+    """Frames of a scene whose covisibility is measured, evenly along it."""
     max_pairs: int = 500
     """Pairs of a scene that are kept, evenly over covisibility."""
     width: int = 64
@@ -87,26 +87,26 @@ def find_pairs(dataset: PosedDataset, scene: str, config: PairConfig, cache: Pat
     known = _read(path, scene, state)
     if known is not None:
         return known
-    chosen = [frames[i] for i in _evenly(len(frames), config.max_frames)]
-    if any(frame.depth for frame in chosen):
-        chosen, shared, broken = _measured(dataset, scene, chosen, config)
+    if any(frame.depth for frame in frames):
+        frames = [frames[i] for i in _evenly(len(frames), config.max_frames)]
+        frames, shared, broken = _measured(dataset, scene, frames, config)
         problems = [*problems, *broken]
         enough = np.minimum(shared, shared.T)
         low, high = config.covisibility
         a, b = np.nonzero(np.triu((enough >= low) & (enough <= high), k=1))
+        shares = np.stack([shared[a, b], shared[b, a]], axis=1)
     else:
-        shared = np.full((len(chosen), len(chosen)), np.nan, np.float32)
-        a, b = _by_gap(len(chosen), config.frame_gap)
-        enough = shared
+        a, b = _by_gap(len(frames), config.frame_gap)
+        shares = np.full((len(a), 2), np.nan, np.float32)
     rng = np.random.default_rng(int(state[:16], 16))
-    kept = _spread(enough[a, b], config, rng)
-    a, b = a[kept], b[kept]
-    portrait = np.array([is_portrait(*image_size(frame.image)) for frame in chosen], bool)
+    kept = _spread(shares.min(axis=1), config, rng)
+    a, b, shares = a[kept], b[kept], shares[kept]
+    upright = {i: is_portrait(*image_size(frames[i].image)) for i in np.union1d(a, b)}
     found = ScenePairs(
         scene,
-        [(chosen[i].name, chosen[j].name) for i, j in zip(a, b, strict=True)],
-        np.stack([shared[a, b], shared[b, a]], axis=1).astype(np.float32),
-        portrait[a] & portrait[b] if len(a) else np.zeros(0, bool),
+        [(frames[i].name, frames[j].name) for i, j in zip(a, b, strict=True)],
+        shares.astype(np.float32),
+        np.array([upright[i] and upright[j] for i, j in zip(a, b, strict=True)], bool),
         problems,
     )
     _write(path, found, state)
@@ -175,9 +175,9 @@ def _evenly(count: int, limit: int) -> npt.NDArray[np.int64]:
 def _by_gap(
     count: int, gap: tuple[int, int]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    apart = np.subtract.outer(np.arange(count), np.arange(count)).T
-    a, b = np.nonzero((apart >= gap[0]) & (apart <= gap[1]))
-    return a, b
+    first, apart = np.arange(count)[:, None], np.arange(gap[0], gap[1] + 1)
+    row, column = np.nonzero(first + apart < count)
+    return row, row + apart[column]
 
 
 def _spread(
@@ -201,7 +201,8 @@ def _digest(parts: object) -> str:
 
 
 def _path(dataset: PosedDataset, scene: str, config: PairConfig, cache: Path) -> Path:
-    key = _digest([VERSION, dataset.name, scene, astuple(config)])
+    root = str(dataset.root.resolve())
+    key = _digest([VERSION, dataset.name, root, scene, astuple(config)])
     return cache / dataset.name / f"{scene.replace('/', '+')}-{key}.npz"
 
 

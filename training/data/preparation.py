@@ -54,11 +54,11 @@ def example_pairs(dataset: PosedDataset, scenes: Sequence[str], count: int) -> l
         pairs = []
         for scene in scenes:
             names = [frame.name for frame in dataset.frames(scene)]
+            if len(names) < 2:
+                continue
             step = max(1, min(10, len(names) // 4))
             places = np.linspace(0, len(names) - 1 - step, 3).astype(int)
-            pairs += [
-                Pair(scene, names[i], names[i + step]) for i in sorted(set(places)) if i >= 0
-            ]
+            pairs += [Pair(scene, names[i], names[i + step]) for i in sorted(set(places))]
     if not pairs:
         return []
     places = np.unique(np.linspace(0, len(pairs) - 1, count).astype(int))

@@ -101,7 +101,7 @@ def load_atlas(
         ImageError: if the folder holds no image of the wanted part, or one cannot be read.
     """
     files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
-    files = [file for file in files if is_held_out(file) == held_out]
+    files = [file for file in files if is_held_out(file.read_bytes()) == held_out]
     if not files:
         part = "for testing" if held_out else "for training"
         raise ImageError(f"no image {part} below {folder}; a tenth of at least 30 is for testing")
@@ -114,9 +114,9 @@ def load_atlas(
     )
 
 
-def is_held_out(file: Path) -> bool:
-    """Whether a texture file is for testing only: one in ten, by the hash of its bytes."""
-    return hashlib.sha256(file.read_bytes()).digest()[0] * 10 < 256
+def is_held_out(data: bytes) -> bool:
+    """Whether a texture file of this content is for testing only: one in ten, by its hash."""
+    return hashlib.sha256(data).digest()[0] * 10 < 256
 
 
 def _name(file: Path) -> str:

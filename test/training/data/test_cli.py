@@ -42,6 +42,16 @@ def test_check_says_what_is_wrong(tmp_path):
     assert "there is no such file" in result.output
 
 
+@pytest.mark.parametrize("kept", [0, 1])
+def test_check_passes_over_scenes_without_a_pair(tmp_path, kept):
+    dataset_layouts.blendedmvs(tmp_path / "data", rendered())
+    cameras = sorted((tmp_path / "data" / dataset_layouts.PID / "cams").glob("*_cam.txt"))
+    for path in cameras[kept:]:
+        path.unlink()
+    result = run("check", tmp_path / "data", "--sheet", tmp_path / "sheet.png")
+    assert "not one pair" in str(result.exception)
+
+
 def test_prepare_resumes_and_works_in_parallel(tmp_path):
     dataset_layouts.blendedmvs(tmp_path / "data", rendered())
     dataset_layouts.blendedmvs(tmp_path / "data", rendered(), "5a3ca9cb270f0e3f14d0eddc")

@@ -3,6 +3,7 @@
 """A bag of rendered views, with poses told in every way, to a training set and back."""
 
 import json
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from geloc3r_ros.evaluation.bags import LATCHED, BagReader, BagWriter
 from geloc3r_ros.evaluation.messages import STANDARD_TYPES
 from geloc3r_training.data.cli import app
 from geloc3r_training.data.datasets import open_dataset
+from geloc3r_training.data.from_bag import _depth
 from geloc3r_training.data.sample import Scale
 
 CAMERA = (320, 240), 270.0, 275.0, 155.0, 122.0
@@ -154,6 +156,24 @@ def test_what_is_missing_is_said(tmp_path):
     assert "no messages on /nothing" in str(result.exception)
     (tmp_path / "three").mkdir()
     assert "name a new folder" in str(from_bag(bag, tmp_path / "three").exception)
+
+
+def test_what_cannot_be_converted_leaves_no_folder(tmp_path):
+    bag = record(tmp_path / "bag", posed=())
+    assert from_bag(bag, tmp_path / "data" / "drive", pose="tf").exit_code != 0
+    assert not (tmp_path / "data" / "drive").exists()
+    result = from_bag(bag, tmp_path / "data" / "drive", "--depth", IMAGE)
+    assert "is a sensor_msgs/msg/CompressedImage; depth is read from" in str(result.exception)
+
+
+def test_what_is_too_far_for_millimetres_has_no_depth():
+    depth = np.array([[1.5, 65.535], [65.6, 100.0]])
+    message = depth_message(STAMPS[0], depth, "32FC1")
+    frame = SimpleNamespace(size=(2, 2))
+    assert _depth(message, SimpleNamespace(D=np.zeros(5)), frame).tolist() == [
+        [1500, 65535],
+        [0, 0],
+    ]
 
 
 def test_depth_of_another_camera_is_refused(tmp_path):

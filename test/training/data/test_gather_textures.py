@@ -8,6 +8,7 @@ import pytest
 
 from geloc3r_training.data import gather_textures
 from geloc3r_training.data.gather_textures import Source
+from geloc3r_training.data.textures import is_held_out
 
 COPYRIGHT = """Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 
@@ -85,6 +86,30 @@ def test_a_free_picture_is_taken_once_with_its_licence(tmp_path, monkeypatch):
     assert (
         f"| surface/{file.name} | toy==1.0: /w/toy/textures/grass.png | Nate | MIT |" in licences
     )
+
+
+def test_photographs_are_none_of_the_textures_for_testing(tmp_path, monkeypatch):
+    pictures = [np.random.default_rng(i).integers(0, 255, (128, 160, 3)) for i in range(30)]
+
+    def write(folder):
+        folder.mkdir()
+        with zipfile.ZipFile(folder / "toy-1.0-py3-none-any.whl", "w") as wheel:
+            for i, noise in enumerate(pictures):
+                png = cv2.imencode(".png", cv2.resize(noise.astype(np.uint8), (640, 512)))[1]
+                wheel.writestr(f"toy/textures/{i}.png", png.tobytes())
+        return folder
+
+    monkeypatch.setattr(
+        gather_textures, "python_package", lambda name, scratch: write(scratch / "w")
+    )
+    sources = (Source("toy==1.0", gather_textures.NONE, r"/textures/", ("Nate", "MIT")),)
+    gather_textures.gather(tmp_path / "textures", sources)
+    gather_textures.gather(tmp_path / "photographs", sources, side=1024, whole=True)
+    textures = {f.name: is_held_out(f.read_bytes()) for f in tmp_path.glob("textures/*/*.jpg")}
+    photographs = {f.name for f in tmp_path.glob("photographs/*/*.jpg")}
+    assert len(textures) == 30
+    assert sum(textures.values()) > 0
+    assert photographs == {name for name, held_out in textures.items() if not held_out}
 
 
 @pytest.mark.parametrize(

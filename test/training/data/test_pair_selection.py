@@ -111,6 +111,35 @@ def test_a_drive_without_depth(tmp_path):
     assert np.isnan(found.covisibility).all()
 
 
+def test_gaps_count_all_frames_of_a_long_drive(tmp_path):
+    """However many pairs are kept, they are as far apart as asked."""
+    a, b = pair_selection._by_gap(6000, (5, 60))
+    assert (b - a).min() == 5
+    assert (b - a).max() == 60
+    assert len(set(zip(a.tolist(), b.tolist(), strict=True))) == sum(
+        6000 - g for g in range(5, 61)
+    )
+    assert [x.tolist() for x in pair_selection._by_gap(3, (5, 60))] == [[], []]
+    dataset_layouts.recording(tmp_path / "data", rendered())
+    index = tmp_path / "data" / "drive_1" / "recording.json"
+    index.write_text(re.sub(r'"depths/[^"]*"', "null", index.read_text()))
+    thin = PairConfig(frame_gap=(1, 1), max_frames=2)
+    found = find_pairs(open_dataset(tmp_path / "data"), "drive_1", thin, tmp_path / "cache")
+    assert len(found.names) == 3
+
+
+def test_two_folders_share_a_cache(tmp_path):
+    cache, drives = tmp_path / "cache", []
+    for name in ("one", "two"):
+        dataset_layouts.recording(tmp_path / name, rendered())
+        drives.append(open_dataset(tmp_path / name))
+    found = find_pairs(drives[0], "drive_1", LOOSE, cache)
+    find_pairs(drives[1], "drive_1", PairConfig(covisibility=(0.05, 1.0), max_pairs=2), cache)
+    find_pairs(drives[1], "drive_1", LOOSE, cache)
+    assert len(list(cache.rglob("*.npz"))) == 3
+    assert load_pairs(drives[0], "drive_1", LOOSE, cache).names == found.names
+
+
 def test_an_empty_scene(dataset, tmp_path):
     for path in (dataset.root / PID / "cams").iterdir():
         path.unlink()
