@@ -95,6 +95,13 @@ def test_pose_in_words(images, weights):
         assert row in text
 
 
+def test_pose_claims_no_direction_between_equal_images(images):
+    text = run("pose", images[0], images[0])
+    assert "Camera B stands in an unknown direction from A" in text
+    assert "direction     unknown" in text
+    assert "both images are the same" in text
+
+
 def test_pose_draws(images, tmp_path):
     run("pose", *images, "-K", "300,300,160,120", "--plot", tmp_path / "pose.png")
     assert read_image(tmp_path / "pose.png").std() > 10

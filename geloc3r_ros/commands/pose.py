@@ -106,14 +106,14 @@ def _print_pose(estimate: PoseEstimate, estimator: RelativePoseEstimator) -> Non
     import numpy as np
     from transforms3d.axangles import mat2axangle
 
-    from geloc3r_ros.inference.words import in_words, yaw_pitch_roll
+    from geloc3r_ros.inference.words import claimed, in_words, yaw_pitch_roll
 
     if not estimate.trained:
         out.print(UNTRAINED)
     if not estimate.valid:
         out.print(f"No pose: {estimate.reason}.")
         return
-    out.print(in_words(estimate.T_1_2), style="bold")
+    out.print(in_words(claimed(estimate)), style="bold")
     axis, angle = mat2axangle(estimate.T_1_2[:3, :3])
     yaw, pitch, roll = np.degrees(yaw_pitch_roll(estimate.T_1_2[:3, :3]))
     cycles = np.degrees([estimate.cycle_rotation_error, estimate.cycle_translation_error])
@@ -125,8 +125,11 @@ def _print_pose(estimate: PoseEstimate, estimator: RelativePoseEstimator) -> Non
     )
     table.add_row("", f"yaw {yaw:+.2f}°, pitch {pitch:+.2f}°, roll {roll:+.2f}°")
     table.add_row("", Text("right, up and clockwise are positive", "dim"))
-    table.add_row("direction", _vector(estimate.T_1_2[:3, 3]))
-    table.add_row("", Text("of B in the optical frame of A: x right, y down, z ahead", "dim"))
+    if estimate.translation_valid:
+        table.add_row("direction", _vector(estimate.T_1_2[:3, 3]))
+        table.add_row("", Text("of B in the optical frame of A: x right, y down, z ahead", "dim"))
+    else:
+        table.add_row("direction", "unknown")
     table.add_row("cycle errors", f"rotation {cycles[0]:.2f}°, direction {cycles[1]:.2f}°")
     table.add_row("", Text("how far A to B and B to A contradict each other", "dim"))
     table.add_row(

@@ -13,12 +13,17 @@ import numpy.typing as npt
 
 from geloc3r_ros.errors import ConfigError, ImageError
 
-__all__ = ["Image", "as_rgb", "read_image", "undistort"]
+__all__ = ["Image", "as_rgb", "is_cut_off", "read_image", "undistort"]
 
 Image = npt.NDArray[np.uint8]
 
 MIN_SIDE = 32
 """The least width and height of an image, in pixels."""
+
+SIGNATURES = {"JPEG": b"\xff\xd8", "PNG": b"\x89PNG"}
+# What begins a stretch of pixels, and what ends the image. Where the end is missing, OpenCV fills
+# up with grey, of PNG up to its version 4.10.
+START_AND_END = {"JPEG": (b"\xff\xda", b"\xff\xd9"), "PNG": (b"IDAT", b"IEND")}
 
 # The names of sensor_msgs/CameraInfo, and how many coefficients each may have.
 DISTORTION_MODELS = {
@@ -37,13 +42,23 @@ def read_image(path: str | Path) -> Image:
     path = Path(path)
     if not path.is_file():
         raise ImageError(f"{path}: there is no such file")
+    data = path.read_bytes()
+    kind = next((kind for kind, start in SIGNATURES.items() if data.startswith(start)), "")
+    if is_cut_off(kind, data):
+        raise ImageError(f"{path}: {kind} of {len(data)} bytes is cut off: it has no end")
     try:
-        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     except cv2.error as error:
         raise ImageError(f"{path}: cannot be decoded ({error.err})") from error
     if bgr is None:
         raise ImageError(f"{path}: is no image that OpenCV can read, or it is damaged")
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def is_cut_off(kind: str, data: bytes) -> bool:
+    """Whether a file ends before its image does; known of ``JPEG`` and ``PNG``."""
+    start, end = START_AND_END.get(kind, (b"", b""))
+    return data.rfind(end) < data.rfind(start)
 
 
 def as_rgb(image: npt.NDArray[np.generic], name: str = "the image") -> Image:

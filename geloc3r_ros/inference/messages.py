@@ -22,6 +22,7 @@ import numpy.typing as npt
 import PIL.Image
 
 from geloc3r_ros.errors import ImageError
+from geloc3r_ros.inference.images import is_cut_off
 
 __all__ = [
     "BYTES_PER_PIXEL",
@@ -61,9 +62,6 @@ RGB_FROM_YUV = np.array(
 SMALLEST_SIDE = 32
 # A few kilobytes can unpack to gigabytes; no camera has more.
 MOST_PIXELS = 80_000_000
-# What begins a stretch of pixels, and what ends the image. Where the end is missing, OpenCV up to
-# 4.10 fills up with grey.
-START_AND_END = {"JPEG": (b"\xff\xda", b"\xff\xd9"), "PNG": (b"IDAT", b"IEND")}
 
 
 def stamp_nanoseconds(stamp: Any) -> int:
@@ -127,8 +125,7 @@ def decode_compressed(message: Any) -> Image:
             f"{len(data)} bytes of format {message.format!r} unpack to more than "
             f"{MOST_PIXELS // 10**6} megapixels; send smaller images"
         )
-    start, end = START_AND_END.get(kind, (b"", b""))
-    if data.rfind(end) < data.rfind(start):
+    if is_cut_off(kind, data):
         raise ImageError(f"{kind} of {len(data)} bytes is cut off: it has no end")
     bgr = None
     if kind:

@@ -7,10 +7,10 @@ from __future__ import annotations
 import numpy as np
 from transforms3d import euler
 
-from geloc3r_ros.geometry import Array, rotation_angle
+from geloc3r_ros.geometry import Array, make_transform, rotation_angle
 from geloc3r_ros.inference.pose import PoseEstimate
 
-__all__ = ["in_words", "title", "yaw_pitch_roll"]
+__all__ = ["claimed", "in_words", "title", "yaw_pitch_roll"]
 
 # A direction counts as "to the right" from about 20 degrees on.
 SINE_OF_NOTICEABLE = 0.35
@@ -28,6 +28,12 @@ def yaw_pitch_roll(R_1_2: Array) -> tuple[float, float, float]:
     """
     yaw, pitch, roll = euler.mat2euler(R_1_2, "ryxz")
     return float(yaw), float(pitch), float(roll)
+
+
+def claimed(estimate: PoseEstimate) -> Array:
+    """``T_1_2`` (4, 4) as far as it is claimed: without translation where no direction is."""
+    t = estimate.T_1_2[:3, 3] if estimate.translation_valid else np.zeros(3)
+    return make_transform(estimate.T_1_2[:3, :3], t)
 
 
 def in_words(T_1_2: Array) -> str:
@@ -57,7 +63,10 @@ def title(estimate: PoseEstimate, weights: str) -> str:
     """Two lines over a picture of the estimate: in words, and in numbers."""
     if not estimate.valid:
         return f"No pose: {estimate.reason}"
-    x, y, z = estimate.T_1_2[:3, 3]
+    direction = "direction unknown"
+    if estimate.translation_valid:
+        x, y, z = estimate.T_1_2[:3, 3]
+        direction = f"direction ({x:.2f}, {y:.2f}, {z:.2f})"
     rotation, cycle_rotation, cycle_direction = np.degrees(
         [
             rotation_angle(estimate.T_1_2[:3, :3]),
@@ -66,7 +75,7 @@ def title(estimate: PoseEstimate, weights: str) -> str:
         ]
     )
     return (
-        f"{in_words(estimate.T_1_2)}\n"
+        f"{in_words(claimed(estimate))}\n"
         f"rotation {rotation:.1f}° (cycle error {cycle_rotation:.1f}°), "
-        f"direction ({x:.2f}, {y:.2f}, {z:.2f}) (cycle error {cycle_direction:.1f}°), {weights}"
+        f"{direction} (cycle error {cycle_direction:.1f}°), {weights}"
     )

@@ -19,6 +19,16 @@ def test_channels_are_in_the_order_rgb(tmp_path):
     assert np.array_equal(read_image(tmp_path / "image.png"), RED_LEFT)
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_file_that_is_cut_off_is_refused(tmp_path, suffix):
+    path = tmp_path / f"image{suffix}"
+    noise = np.random.default_rng(0).integers(256, size=(80, 100, 3), dtype=np.uint8)
+    PIL.Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(ImageError, match=r"(JPEG|PNG) of \d+ bytes is cut off: it has no end"):
+        read_image(path)
+
+
 def test_exif_orientation_is_applied(tmp_path):
     exif = PIL.Image.Exif()
     exif[0x0112] = 6  # "turn me by 90 degrees clockwise": what a phone held upright writes
