@@ -139,6 +139,18 @@ def test_info_tells_what_the_file_says(weights):
     assert ("UNTRAINED" in text) is not trained
 
 
+def test_info_tells_what_an_export_is(exported):
+    text = " ".join(run("info", exported).split())
+    for fact in ("small", "CC0-1.0", "6 graphs for backend `onnx`", "of 64x48, 64x32"):
+        assert fact in text
+
+
+def test_fetch_names_no_licence_of_what_is_no_name():
+    result = CliRunner().invoke(app, ["fetch", "tiny"])
+    assert result.output == ""
+    assert isinstance(result.exception, WeightsError)
+
+
 def test_convert_keeps_numbers_and_knowledge(weights, tmp_path):
     path, trained = weights
     text = run("convert", path, tmp_path / "half.safetensors", "--dtype", "bfloat16")
@@ -170,6 +182,8 @@ def test_convert_reads_a_checkpoint_of_torch(tmp_path):
         (["pose", "{a}", "{a}", "--weights", "nothing"], WeightsError, "no weights 'nothing'"),
         (["pose", "{a}", "{a}", "--plot", "no/folder.png"], ImageError, "cannot be written"),
         (["pose", "{a}", "{a}", "--plot", "pose.docx"], ImageError, "cannot be written.*docx"),
+        (["pose", "{a}", "{a}", "-K", "1e308,1e308,320,240"], ImageError, "beyond 1e"),
+        (["export", "tiny", "{a}.onnx", "--camera", "0x0"], ImageError, "0x0 has no pixels"),
         (["info", "{a}"], WeightsError, "a.png"),
         (["convert", "tiny", "out.pth"], WeightsError, "safetensors"),
         (["convert", "tiny", "no/folder.safetensors"], WeightsError, "cannot be written"),

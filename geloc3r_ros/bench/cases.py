@@ -7,10 +7,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from geloc3r_ros.errors import ConfigError
 
-__all__ = ["MODES", "PLAIN", "STAGES", "START_UP", "Case", "Measurement", "cases_of"]
+__all__ = ["MODES", "PLAIN", "STAGES", "START_UP", "Case", "Measurement", "cases_of", "is_export"]
 
 PLAIN = "plain"
 """Backend of the baseline: the network as its equations stand, one view after the other."""
@@ -109,7 +110,7 @@ def cases_of(
     device: str,
     runs: int,
 ) -> list[Case]:
-    """All combinations, the baseline of each weights and size first.
+    """All combinations, the baseline of each weights and size first; an export has none.
 
     Raises:
         ConfigError: if a size is not WIDTHxHEIGHT or there are no runs.
@@ -118,7 +119,8 @@ def cases_of(
         raise ConfigError(f"{runs} runs; at least 1 is needed")
     cases = []
     for name, size in itertools.product(weights, map(_size, sizes)):
-        settings = [(PLAIN, "fp32", "pair"), *itertools.product(backends, precisions, modes)]
+        baseline = [] if is_export(name) else [(PLAIN, "fp32", "pair")]
+        settings = [*baseline, *itertools.product(backends, precisions, modes)]
         cases += [
             Case(
                 weights=name, backend=backend, precision=precision, device=device,
@@ -129,9 +131,16 @@ def cases_of(
     return cases
 
 
+def is_export(weights: str) -> bool:
+    """Whether these are a folder of graphs: weights are files, and only they have a baseline."""
+    return Path(weights).is_dir()
+
+
 def _size(text: str) -> tuple[int, int]:
     try:
         width, height = (int(part) for part in text.split("x"))
     except ValueError as error:
         raise ConfigError(f"size '{text}' is not WIDTHxHEIGHT, such as 640x480") from error
+    if min(width, height) < 1:
+        raise ConfigError(f"size '{text}' has no pixels; both sides must be at least 1")
     return width, height

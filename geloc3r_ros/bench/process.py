@@ -101,6 +101,8 @@ def main() -> None:
         print(json.dumps(asdict(found)))
     except GeLoc3rError as error:
         print(json.dumps({"error": str(error)}))
+    except KeyboardInterrupt:  # of the whole command, which says so
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -17,7 +18,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from geloc3r_ros.bench.cases import Case, Measurement
-from geloc3r_ros.errors import GeLoc3rError
 
 __all__ = ["RANDOM", "measure_case", "random_weights"]
 
@@ -57,9 +57,6 @@ def measure_case(
         files: of :func:`random_weights`.
         threads: threads of torch; its own choice where None.
         on_run: called after each run.
-
-    Raises:
-        GeLoc3rError: if the process fails in a way that is no user's error.
     """
     environment = dict(os.environ)
     if threads is not None:
@@ -70,12 +67,25 @@ def measure_case(
     last: dict[str, Any] = {}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            last = json.loads(line)
-            if not last:
-                on_run()
+        try:
+            for line in process.stdout:
+                last = json.loads(line)
+                if not last:
+                    on_run()
+        except BaseException:
+            process.kill()
+            raise
     if "error" in last:
         return str(last["error"])
     if process.returncode:
-        raise GeLoc3rError(f"{case.label}: its process ended with {process.returncode}")
+        return _end(process.returncode)
     return Measurement(**{**last, "case": case})
+
+
+def _end(code: int) -> str:
+    """Say how a process ended that neither measured nor told why."""
+    if code == -signal.SIGKILL:
+        return "its process was killed, as the system does when memory runs out"
+    if code < 0:
+        return f"its process was ended by signal {-code}"
+    return f"its process failed with code {code}; what it said stands above"

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from geloc3r_ros.commands.console import out
+from geloc3r_ros.commands.eval import INTERRUPTED
 
 if TYPE_CHECKING:
     from geloc3r_ros.bench.cases import Case, Measurement
@@ -65,9 +66,11 @@ def bench(
     product, measured in the same process (or the reading of its weights, if longer). **x plain**
     is how many times as fast the network is as its equations written plainly, in fp32 (fp16 on a
     GPU), one view after the other. **rotation** and **direction** are how far the poses lie from
-    that baseline's, 95th percentile: untrained weights magnify rounding.
+    that baseline's, 95th percentile: untrained weights magnify rounding. An export has no such
+    baseline.
 
-    Writes bench.json, bench.png and the tables, bench.md.
+    Writes bench.json, bench.png and the tables, bench.md. Ctrl-C keeps what is measured; where
+    nothing could be, it ends with 1.
 
     Examples:
 
@@ -79,7 +82,7 @@ def bench(
 
         geloc3r bench --weights exported/ --backend onnx
     """
-    from geloc3r_ros.bench.cases import MODES, cases_of
+    from geloc3r_ros.bench.cases import MODES, cases_of, is_export
 
     cases = cases_of(
         weights=weights or ["tiny"],
@@ -90,19 +93,31 @@ def bench(
         device=device,
         runs=runs,
     )
+    for name in filter(is_export, weights or []):
+        out.print(f"{name}: an export; it is measured without the plain baseline", style="yellow")
     output.mkdir(parents=True, exist_ok=True)
-    found = _measure(cases, threads)
+    found: list[Measurement] = []
+    interrupted = False
+    try:
+        _measure(cases, threads, found)
+    except KeyboardInterrupt:
+        interrupted = True
+        out.print("Interrupted.")
     if found:
         _report(found, output)
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
+    if not found:
+        out.print("no case was measured", style="yellow")
+        raise typer.Exit(1)
 
 
-def _measure(cases: Sequence[Case], threads: int | None) -> list[Measurement]:
-    """Measure under a progress bar; what cannot be run here is said and left out."""
+def _measure(cases: Sequence[Case], threads: int | None, found: list[Measurement]) -> None:
+    """Measure under a progress bar, into ``found``; what cannot be run here is said."""
     from rich.progress import Progress
 
     from geloc3r_ros.bench.suite import measure_case, random_weights
 
-    found = []
     with Progress(console=out, transient=True) as progress, random_weights(cases) as files:
         everything = progress.add_task("all", total=len(cases))
         for case in cases:
@@ -114,7 +129,6 @@ def _measure(cases: Sequence[Case], threads: int | None) -> list[Measurement]:
                 found.append(result)
             progress.remove_task(task)
             progress.advance(everything)
-    return found
 
 
 def _report(found: Sequence[Measurement], folder: Path) -> None:

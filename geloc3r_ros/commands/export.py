@@ -45,7 +45,10 @@ def export(
     megabytes = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
     known = ", ".join("{}x{}".format(*size) for size in network.sizes)
     out.print(f"{folder}: {network.info.name}, {len(network.inputs)} graphs, {megabytes:.1f} MB")
-    out.print(f"network images of {known}; greatest difference to torch {difference:.1e}")
+    out.print(
+        f"network images of {known}; greatest difference to torch {difference:.1e} "
+        "(of each graph the median over samples)"
+    )
     out.print(f"Licence of these weights: {network.info.licence}")
 
 

@@ -16,6 +16,7 @@ from geloc3r_ros.commands.console import (
     out,
     read_intrinsics,
 )
+from geloc3r_ros.commands.eval import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +58,7 @@ def stream(
     """Estimate the pose of each frame of a moving camera in the frame before.
 
     Every frame is encoded once, and decoded while the one before is in the network. The lengths
-    of the translations are unknown: they are directions. Ctrl-C keeps the poses so far.
+    of the translations are unknown: they are directions. Ctrl-C and errors keep the poses so far.
 
     Examples:
 
@@ -69,12 +70,14 @@ def stream(
     """
     from rich.progress import track
 
+    from geloc3r_ros.errors import ImageError
     from geloc3r_ros.inference import RelativePoseEstimator
     from geloc3r_ros.stream.poses import estimate_stream, writer_for
     from geloc3r_ros.stream.sources import open_frames, read_ahead
 
     K, write = read_intrinsics(intrinsics) if intrinsics else None, writer_for(output)
     poses: list[StreamPose] = []
+    read, complete, interrupted = 0, False, False
     estimator = RelativePoseEstimator.load(
         weights, device=device, precision=precision, backend=backend
     )
@@ -83,15 +86,30 @@ def stream(
         found = estimate_stream(estimator, given, step)
         try:
             watched = track(found, description=source.name, total=total or None, console=out)
-            poses.extend(pose for pose in watched if pose is not None)
+            for pose in watched:
+                read += 1
+                if pose is not None:
+                    poses.append(pose)
+            if not read:
+                raise ImageError(f"{source}: no frame could be decoded; is it a video or a bag?")
+            complete = True
         except KeyboardInterrupt:
+            interrupted = True
             out.print("Interrupted.")
         finally:
-            write(output, poses)
-    if not estimator.trained:
+            if poses or complete:  # otherwise a file that was there before stays as it is
+                write(output, poses)
+                _report(output, [pose.estimate for pose in poses], estimator.trained)
+    if read < total:
+        out.print(f"{source}: {read} of {total} frames read", style="yellow", soft_wrap=True)
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _report(output: Path, estimates: Sequence[PoseEstimate], trained: bool) -> None:
+    if not trained:
         out.print(UNTRAINED)
-    summary = _summary([pose.estimate for pose in poses])
-    out.print(f"{output}: {summary}", soft_wrap=True)
+    out.print(f"{output}: {_summary(estimates)}", soft_wrap=True)
 
 
 def _summary(estimates: Sequence[PoseEstimate]) -> str:
@@ -105,4 +123,8 @@ def _summary(estimates: Sequence[PoseEstimate]) -> str:
         for stage in STAGES
     ]
     valid = sum(estimate.valid for estimate in estimates)
-    return f"{len(estimates)} poses, {valid} valid; median ms: {', '.join(times)}"
+    directed = sum(estimate.valid and estimate.translation_valid for estimate in estimates)
+    return (
+        f"{len(estimates)} poses, {valid} valid, {directed} of them with a direction; "
+        f"median ms: {', '.join(times)}"
+    )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +29,8 @@ class Precision(str, Enum):
 def info(weights: Annotated[str, typer.Argument(metavar="WEIGHTS", help=WEIGHTS_HELP)]) -> None:
     """Tell what weights are: their network, their training, their licence.
 
+    Of the folder of an export it tells the same, and for which images it has graphs.
+
     Examples:
 
         geloc3r info tiny
@@ -36,9 +39,15 @@ def info(weights: Annotated[str, typer.Argument(metavar="WEIGHTS", help=WEIGHTS_
     """
     import torch
 
+    from geloc3r_ros.inference.exported import DESCRIPTION, ExportedNetwork
     from geloc3r_ros.model import GeLoc3r, locate_weights, read_info
 
-    about, path = read_info(weights), locate_weights(weights)
+    exported = None
+    if os.path.isfile(Path(weights, DESCRIPTION)):
+        exported = ExportedNetwork.read(weights)
+        about, path = exported.info, exported.folder
+    else:
+        about, path = read_info(weights), locate_weights(weights)
     with torch.device("meta"):
         parameters = sum(tensor.numel() for tensor in GeLoc3r(about.config).parameters())
     if not about.trained:
@@ -53,10 +62,14 @@ def info(weights: Annotated[str, typer.Argument(metavar="WEIGHTS", help=WEIGHTS_
     )
     table.add_row("trained", "yes" if about.trained else "no")
     table.add_row("licence", about.licence)
-    table.add_row("precision", about.dtype)
-    table.add_row("file", "none: made at random" if path is None else str(path))
-    if path is not None:
+    table.add_row("precision", about.dtype if exported is None else "float32")
+    if exported is None:
+        table.add_row("file", str(path))
         table.add_row("size", f"{path.stat().st_size / 1e6:.1f} MB")
+    else:
+        sizes = ", ".join("{}x{}".format(*size) for size in exported.sizes)
+        graphs = f"{len(exported.inputs)} graphs for backend `onnx`, network images of {sizes}"
+        table.add_row("export", f"{path}: {graphs}")
     table.add_row("calibration", _plain(about.calibration) or "none: cautious defaults")
     table.add_row("recipe", _plain(about.recipe) or "not stated")
     out.print(table)
@@ -103,8 +116,9 @@ def fetch(
     """
     from geloc3r_ros.model import hub
 
-    known = hub.PUBLIC_WEIGHTS.get(hub.repository(name))
-    licence = known.licence if known else "unknown to this program; read it on the page of the hub"
-    out.print(f"Licence of {name}: {licence}", style="bold")
+    if hub.is_hub_name(name):  # what is none is refused below
+        known = hub.PUBLIC_WEIGHTS.get(hub.repository(name))
+        unknown = "unknown to this program; read it on the page of the hub"
+        out.print(f"Licence of {name}: {known.licence if known else unknown}", style="bold")
     path = hub.fetch(name)
     out.print(f"{path}\nUse it as: geloc3r pose A.jpg B.jpg --weights {name}")

@@ -25,6 +25,7 @@ from torch.utils import _pytree as pytree
 from geloc3r_ros import __version__
 from geloc3r_ros.environment import import_extra
 from geloc3r_ros.errors import WeightsError
+from geloc3r_ros.geometry import Array
 from geloc3r_ros.inference.exported import (
     BATCH,
     FOCAL,
@@ -43,8 +44,9 @@ __all__ = ["MAX_DIFFERENCE", "export_network"]
 OPSET = 20
 """The first that has GELU as one operator; onnxruntime 1.17 and TensorRT 10 know it."""
 
-MAX_DIFFERENCE = 1e-4
-"""Between an output of a graph and of torch, relative where it is above 1."""
+MAX_DIFFERENCE, MAX_OF_A_SAMPLE = 1e-4, 1e-3
+"""Between the outputs of a graph and of torch, relative where they are above 1: of the median over
+samples, and of all samples but one, see :func:`_check_differences`."""
 
 SAMPLES = 4
 """Views or pairs in the batch that is traced and compared."""
@@ -89,7 +91,8 @@ def export_network(
         camera_sizes: Width and height of the cameras' images, in pixels.
 
     Returns:
-        What was written, and its greatest difference to torch, see :data:`MAX_DIFFERENCE`.
+        What was written, and the greatest difference to torch of its graphs: of each graph the
+        median over its samples, see :data:`MAX_DIFFERENCE`.
 
     Raises:
         ConfigError: if a package for the export is missing.
@@ -128,7 +131,7 @@ def export_network(
 def _write_graphs(
     network: GeLoc3r, folder: Path, sizes: Sequence[Size]
 ) -> tuple[dict[str, InputShapes], float]:
-    """Write all graphs; return the shapes of their inputs, and the greatest difference."""
+    """Write all graphs; return the shapes of their inputs, and the greatest of the medians."""
     random = torch.Generator().manual_seed(0)
     encoder = _Encoder(network)
     graphs: dict[str, tuple[InputShapes, float]] = {}
@@ -163,10 +166,10 @@ def _write_graphs(
 def _write_graph(
     module: nn.Module, given: dict[str, Tensor], outputs: list[str], path: Path
 ) -> tuple[InputShapes, float]:
-    """Write one graph; return the shapes of its inputs, and its difference to torch.
+    """Write one graph; return the shapes of its inputs, and its median difference to torch.
 
     Raises:
-        WeightsError: if the difference is too large.
+        WeightsError: if the differences are too large, see :func:`_check_differences`.
     """
     arguments, batch = tuple(given.values()), {0: torch.export.Dim("batch")}
     shapes: tuple = (batch,) * len(given)
@@ -194,23 +197,18 @@ def _write_graph(
     session = import_extra("onnxruntime").InferenceSession(
         path, providers=["CPUExecutionProvider"]
     )
-    difference = _difference(session, module, given)
-    if not difference < MAX_DIFFERENCE:
-        raise WeightsError(
-            f"the graph {path.name} differs from torch by {difference:.1e}, more than "
-            f"{MAX_DIFFERENCE:.0e}: take the versions of pip_ros/constraints.txt"
-        )
+    differences = _differences(session, module, given)
+    _check_differences(path.name, differences)
     # The first side of every input is the batch; torch gives it a name of its own.
-    return {x.name: [BATCH, *x.shape[1:]] for x in session.get_inputs()}, difference
+    return {x.name: [BATCH, *x.shape[1:]] for x in session.get_inputs()}, float(
+        np.median(differences)
+    )
 
 
-def _difference(session: Any, module: nn.Module, given: dict[str, Tensor]) -> float:
-    """Difference of a graph to torch: of each sample the greatest, of these the median.
-
-    Where two candidates of a match are equal but for rounding, a sample may differ by more.
-    """
+def _differences(session: Any, module: nn.Module, given: dict[str, Tensor]) -> Array:
+    """Greatest difference of a graph to torch by sample, (2, SAMPLES): together, and alone."""
     differences = []
-    for rows in (slice(None), slice(1)):
+    for rows in (slice(None), *(slice(k, k + 1) for k in range(SAMPLES))):
         part = {name: tensor[rows] for name, tensor in given.items()}
         found = session.run(None, {name: tensor.numpy() for name, tensor in part.items()})
         expected = [tensor.numpy() for tensor in module(*part.values())]
@@ -223,7 +221,29 @@ def _difference(session: Any, module: nn.Module, given: dict[str, Tensor]) -> fl
                 axis=0,
             )
         )
-    return float(np.median(np.concatenate(differences)))
+    return np.concatenate(differences).reshape(2, SAMPLES)
+
+
+def _check_differences(graph: str, differences: Array) -> None:
+    """Check differences (2, SAMPLES): their median, and in each row all but the greatest.
+
+    Samples differ by rounding, some several times as much as others. Where two candidates of a
+    match are equal but for rounding, graph and torch may choose either, and the sample differs by
+    any amount though both are right. That is rare: one in a row is let pass, two are no chance.
+    The rows are judged apart, so that a graph that is wrong in one batch size alone is found.
+
+    Raises:
+        WeightsError: if one is too large, or not finite.
+    """
+    median = np.median(differences)
+    second = np.sort(differences, axis=1)[:, -2].max()
+    fits = median < MAX_DIFFERENCE and second < MAX_OF_A_SAMPLE
+    if not fits or not np.isfinite(differences).all():
+        raise WeightsError(
+            f"the graph {graph} differs from torch by {median:.1e}, the median over samples, and "
+            f"by {differences.max():.1e} at most; the median may be {MAX_DIFFERENCE:.0e}, all "
+            f"samples but one {MAX_OF_A_SAMPLE:.0e}: take the versions of pip_ros/constraints.txt"
+        )
 
 
 def _tensors(view: EncodedView) -> dict[str, Tensor]:

@@ -24,6 +24,7 @@ from torch.nn.functional import interpolate
 from geloc3r_ros.errors import ImageError
 from geloc3r_ros.geometry import Array
 from geloc3r_ros.inference.images import Image
+from geloc3r_ros.inference.intrinsics import LARGEST, SHORTEST_FOCAL
 from geloc3r_ros.model import ModelConfig
 
 __all__ = ["RESAMPLINGS", "Framing", "frame", "frame_alike"]
@@ -34,6 +35,16 @@ MIN_KEPT = 0.5
 TIGHT_CROP = (
     "only {kept:.0f} % of the width or height of image {view} is used: its principal point is far "
     "off the centre, or another view is much narrower; check the intrinsics"
+)
+
+MAX_OFF_CENTRE = 0.2
+"""A principal point further from the centre, as a share of width or height, gets a warning: that
+of an image of half the size lies a quarter off."""
+
+OFF_CENTRE = (
+    "the principal point of image {view}, ({x:.1f}, {y:.1f}), is {off:.0f} % of the width or "
+    "height off the centre of its {width}x{height} pixels; check that the intrinsics are of this "
+    "resolution"
 )
 
 
@@ -77,8 +88,11 @@ def frame(width: int, height: int, config: ModelConfig) -> Framing:
     """Frame an image of unknown intrinsics as the network was trained: resize, then centre-crop.
 
     Raises:
-        ImageError: if the image is so long that its short side is less than one patch.
+        ImageError: if the image has no pixels, or is so long that its short side is less than
+            one patch.
     """
+    if min(width, height) < 1:
+        raise ImageError(f"an image of {width}x{height} has no pixels; take sides of at least 1")
     patch, target = config.patch_size, config.image_size
     fitted = max(width, height) if config.crop == "grid" else min(width, height)
     resized_width, resized_height = round(width * target / fitted), round(height * target / fitted)
@@ -132,9 +146,20 @@ def frame_alike(
         corner = np.clip(np.rint(centre + 0.5 - extent / 2), 0, np.subtract(size, extent))
         left, top, width, height = (int(x) for x in (*corner, *extent))
         kept = np.min(extent * plain[i].size / np.multiply(out, size))
-        warning = "" if kept >= MIN_KEPT else TIGHT_CROP.format(view=i + 1, kept=100 * kept)
+        warning = _off_centre(size, centre, i + 1)
+        if not warning and kept < MIN_KEPT:
+            warning = TIGHT_CROP.format(view=i + 1, kept=100 * kept)
         framings.append(Framing((left, top, width, height), out, (0, 0, *out), warning))
     return framings
+
+
+def _off_centre(size: tuple[int, int], centre: Array, view: int) -> str:
+    """What to say where a principal point is far from the centre; empty where it is not."""
+    off = np.max(np.abs((centre + 0.5) / size - 0.5))
+    if off <= MAX_OFF_CENTRE:
+        return ""
+    (x, y), (width, height) = centre, size
+    return OFF_CENTRE.format(view=view, x=x, y=y, off=100 * off, width=width, height=height)
 
 
 def _lens(size: tuple[int, int], K: npt.ArrayLike, view: int) -> tuple[Array, Array, Array]:
@@ -142,9 +167,15 @@ def _lens(size: tuple[int, int], K: npt.ArrayLike, view: int) -> tuple[Array, Ar
     K = np.asarray(K, float)
     if K.shape != (3, 3) or not np.isfinite(K).all():
         raise ImageError(f"intrinsics of image {view} must be a finite 3x3 matrix: {K.tolist()}")
+    if np.abs(K).max() > LARGEST or min(np.diag(K)[:2]) < SHORTEST_FOCAL:
+        raise ImageError(
+            f"intrinsics of image {view} do not fit its {size[0]}x{size[1]} pixels: focal lengths "
+            f"must be at least {SHORTEST_FOCAL:g} and no number beyond {LARGEST:g}, and they are "
+            f"{K.tolist()}"
+        )
     focal, centre = np.diag(K)[:2], K[:2, 2]
     reach = np.minimum(centre + 0.5, np.subtract(size, centre + 0.5))
-    if min(focal) <= 0 or min(reach) <= 0:
+    if min(reach) <= 0:
         raise ImageError(
             f"intrinsics of image {view} do not fit its {size[0]}x{size[1]} pixels: focal lengths "
             f"{focal.tolist()}, principal point {centre.tolist()}; are they of another resolution?"

@@ -9,10 +9,10 @@ with the weights under ``model``.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ SHIPPED = {"tiny": 256, "tiny-384": 384}
 SHIPPED_FILE = Path(__file__).parents[1] / "weights" / "tiny.safetensors"
 METADATA_KEY = "geloc3r"
 POSE_HEAD = "pose_head."
+EMBEDDING = "patch_embed.proj.weight"
 TRUNK = ("patch_embed.proj", "enc_", "dec_", "decoder_embed")
 DTYPES = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 MOST_BLOCKS, LARGEST_DIMENSION = 100, 2**14
@@ -211,15 +212,22 @@ def locate_weights(name: str | Path) -> Path:
     """Return the file of weights.
 
     Raises:
-        WeightsError: if there are none of that name on this machine.
+        WeightsError: if there are none of that name on this machine, or it is a folder's.
     """
     if str(name) in SHIPPED:
         return SHIPPED_FILE
-    with contextlib.suppress(OSError):  # raised where it is longer than a path may be
-        if Path(name).exists():
-            return Path(name)
+    if os.path.isdir(name):
+        raise WeightsError(
+            f"weights {name} are no file but a folder: name a .safetensors or .pth file; a folder "
+            "that `geloc3r export` made is for the backend `onnx`"
+        )
+    if os.path.exists(name):  # False too where the name is longer than a path may be
+        return Path(name)
     if hub.is_hub_name(str(name)) and Path(name).suffix not in SUFFIXES:
-        return hub.cached(str(name))
+        try:
+            return hub.cached(str(name))
+        except WeightsError as error:
+            raise WeightsError(f"{error}; a file of that name does not exist either") from error
     raise WeightsError(
         f"there are no weights {str(name)!r}; give {', '.join(SHIPPED)}, a hub repository "
         f"({', '.join(hub.PUBLIC_WEIGHTS)}) or a .safetensors or .pth file that exists"
@@ -259,9 +267,13 @@ def _foreign_info(
         label = f"{repository}@{path.parent.name[:12]}"
         return WeightsInfo(name=label, config=config, trained=True, licence=licence, dtype=dtype)
     large = ModelConfig.large_224() if "224" in path.stem else ModelConfig.large()
-    embedding = tensors.get("patch_embed.proj.weight", torch.empty(0)).shape
-    for config in (large, ModelConfig.tiny()):
-        if embedding == _on_meta(config).patch_embed.proj.weight.shape:
+    embedding = tensors.get(EMBEDDING, torch.empty(0)).shape
+    known = {
+        config: _on_meta(config).state_dict()[EMBEDDING].shape
+        for config in (large, ModelConfig.tiny())
+    }
+    for config, shape in known.items():
+        if embedding == shape:
             return WeightsInfo(
                 name=path.stem,
                 config=config,
@@ -270,8 +282,8 @@ def _foreign_info(
                 dtype=dtype,
             )
     raise WeightsError(
-        f"weights {path} are of another network: patch_embed.proj.weight is {tuple(embedding)}, "
-        "(1024, 3, 16, 16) in large and (192, 3, 16, 16) in tiny; "
+        f"weights {path} are of another network: {EMBEDDING} is {tuple(embedding)}, "
+        f"{' and '.join(f'{tuple(shape)} in {c.variant}' for c, shape in known.items())}; "
         "other dimensions need a file that save_weights wrote"
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,9 +42,14 @@ def estimate_stream(
     """Estimate the pose of each frame in the one ``step`` before; None where there is none yet.
 
     Raises:
-        ConfigError, ImageError, DeviceError: as :class:`PoseStream`.
+        ConfigError, ImageError, DeviceError: as :class:`PoseStream`; the first at once.
     """
-    stream = PoseStream(estimator, step)
+    return _estimates(PoseStream(estimator, step), frames, step)
+
+
+def _estimates(
+    stream: PoseStream, frames: Iterable[Frame], step: int
+) -> Iterator[StreamPose | None]:
     stamps: deque[int] = deque(maxlen=step + 1)
     for stamp, rgb, K in frames:
         stamps.append(stamp)
@@ -73,7 +79,9 @@ def _write_csv(path: Path, poses: Sequence[StreamPose]) -> None:
 
 
 def _write_tum(path: Path, poses: Sequence[StreamPose]) -> None:
-    write_tum(path, {p.stamp_b: p.estimate.T_1_2 for p in poses if p.estimate.valid})
+    found = {p.stamp_b: p.estimate for p in poses}
+    usable = {b: e.T_1_2 for b, e in found.items() if e.valid and e.translation_valid}
+    write_tum(path, usable)
 
 
 WRITERS: dict[str, Writer] = {
@@ -84,13 +92,30 @@ WRITERS: dict[str, Writer] = {
 
 
 def writer_for(path: Path) -> Writer:
-    """Return what writes a file of this suffix; TUM has the valid poses alone, stamped b.
+    """Return what writes a file of this suffix, whole or not at all.
+
+    TUM has no flags: it has the poses alone whose rotation and direction are valid, stamped b.
 
     Raises:
-        ConfigError: if there is none, or no folder to write to.
+        ConfigError: if there is none, or no folder to write to; when it writes, if it cannot.
     """
     if path.suffix not in WRITERS:
         raise ConfigError(f"{path}: the suffix must be one of {', '.join(WRITERS)}")
     if not path.absolute().parent.is_dir():
         raise ConfigError(f"{path}: there is no folder {path.parent}; make it first")
-    return WRITERS[path.suffix]
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; name a file to write")
+    return partial(_write_whole, WRITERS[path.suffix])
+
+
+def _write_whole(write: Writer, path: Path, poses: Sequence[StreamPose]) -> None:
+    """Write beside the file, then put it in its place."""
+    target = path.resolve()  # a link stays one
+    unfinished = target.with_name(f".{target.name}.partial")
+    try:
+        write(unfinished, poses)
+        unfinished.replace(target)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -25,6 +25,8 @@ __all__ = ["Frame", "Frames", "open_frames", "read_ahead"]
 
 IMAGE_SUFFIXES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 BAG_SUFFIXES = {".bag", ".db3", ".mcap"}
+TEXT = cv2.VideoWriter.fourcc(*"ansi")
+"""As what FFmpeg plays any text file: pictures of a terminal."""
 
 
 class Frame(NamedTuple):
@@ -111,7 +113,7 @@ def _numbers_as_numbers(path: Path) -> list[tuple[int, str]]:
 
 def _of_video(path: Path) -> Frames:
     video = cv2.VideoCapture(str(path))
-    if not video.isOpened():
+    if not video.isOpened() or video.get(cv2.CAP_PROP_FOURCC) == TEXT:
         raise ImageError(f"{path}: is no video that OpenCV can read, or it is damaged")
     return Frames(int(video.get(cv2.CAP_PROP_FRAME_COUNT)), _frames_of_video(video))
 

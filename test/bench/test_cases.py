@@ -31,8 +31,18 @@ def test_all_combinations_after_their_baseline():
     assert [case.backend == PLAIN for case in cases] == [True, *[False] * 4] * 2
 
 
+def test_an_export_has_no_baseline(tmp_path):
+    cases = cases_of(**{**SETTINGS, "weights": [str(tmp_path)], "backends": ["onnx"]})
+    assert [case.backend for case in cases] == ["onnx"] * 4
+
+
 @pytest.mark.parametrize(
-    ("setting", "message"), [({"sizes": ["640"]}, "'640' is not WIDTHx"), ({"runs": 0}, "0 runs")]
+    ("setting", "message"),
+    [
+        ({"sizes": ["640"]}, "'640' is not WIDTHx"),
+        ({"sizes": ["640x0"]}, "'640x0' has no pixels"),
+        ({"runs": 0}, "0 runs"),
+    ],
 )
 def test_what_is_no_case_is_told(setting, message):
     with pytest.raises(ConfigError, match=message):

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from geloc3r_ros.errors import ConfigError, ImageError, WeightsError
+from geloc3r_ros.inference import export
 from geloc3r_ros.inference.backends.onnx import OnnxBackend
 from geloc3r_ros.inference.export import export_network
 from geloc3r_ros.inference.exported import decoder_name, encoder_name
@@ -69,6 +70,51 @@ def test_the_arithmetic_is_float32(exported):
         assert norms
         accumulators = {a.i for node in norms for a in node.attribute if a.name == "stash_type"}
         assert accumulators <= {onnx.TensorProto.FLOAT}
+
+
+class Doubled(torch.nn.Module):
+    """What the graph should compute."""
+
+    def forward(self, x):
+        return (2 * x,)
+
+
+class Session:
+    """A graph that doubles, with an error by the sample; ``alone`` where there is one only."""
+
+    def __init__(self, together, alone):
+        self.together, self.alone = together, alone
+
+    def run(self, _, given):
+        x = given["x"]
+        errors = self.together if len(x) > 1 else [self.alone[int(x[0, 0])]]
+        return [2 * x + np.float32(errors)[:, None]]
+
+
+@pytest.mark.parametrize(
+    ("together", "alone", "fits"),
+    [
+        ([0, 0, 0, 0], [0, 0, 0, 0], True),
+        ([0, 100, 0, 0], [0, 100, 0, 0], True),
+        ([0, 100, 0, 0], [0, 0, 100, 0], True),
+        ([5e-5, 5e-4, 5e-4, 0], [5e-5, 5e-5, 0, 0], True),
+        ([5e-4, 5e-4, 5e-4, 0], [5e-4, 5e-4, 0, 0], False),
+        ([0, 100, 100, 0], [0, 0, 0, 0], False),
+        ([0, 0, 0, 0], [1, 1, 0, 0], False),
+        ([0, 0, 0, 0], [1, 1, 1, 1], False),
+        ([0, np.inf, 0, 0], [0, 0, 0, 0], False),
+        ([0, np.nan, 0, 0], [0, 0, 0, 0], False),
+    ],
+)
+def test_one_sample_may_differ_and_no_more(together, alone, fits):
+    x = torch.arange(4.0)[:, None].repeat(1, 3)
+    differences = export._differences(Session(together, alone), Doubled(), {"x": x})
+    assert differences.shape == (2, 4)
+    if fits:
+        export._check_differences("g.onnx", differences)
+    else:
+        with pytest.raises(WeightsError, match=r"the graph g\.onnx differs from torch by"):
+            export._check_differences("g.onnx", differences)
 
 
 @pytest.mark.slow

@@ -47,6 +47,12 @@ def test_a_sliver_is_refused():
         frame(4000, 100, LARGE)
 
 
+@pytest.mark.parametrize("size", [(0, 0), (640, 0), (0, 480)])
+def test_an_image_without_pixels_is_refused(size):
+    with pytest.raises(ImageError, match=f"{size[0]}x{size[1]} has no pixels"):
+        frame(*size, TINY)
+
+
 def test_lanczos_resizes_the_whole_image_and_then_crops_its_centre():
     rgb = np.random.default_rng(0).integers(0, 256, (375, 1242, 3), np.uint8)
     whole = PIL.Image.fromarray(rgb).resize((512, 155), PIL.Image.Resampling.LANCZOS)
@@ -189,11 +195,45 @@ def test_a_tight_crop_is_not_silent(other, share):
     assert f"only {share} of the width or height of image 1" in framings[0].warning
 
 
+def test_intrinsics_of_an_image_of_half_the_size_are_not_silent():
+    half = np.array([[267.5, 0, 159.5], [0, 267.5, 119.5], [0, 0, 1]])
+    (framing,) = frame_alike([(640, 480)], [half], TINY)
+    assert "image 1, (159.5, 119.5), is 25 % of the width or height off" in framing.warning
+    assert "its 640x480 pixels" in framing.warning
+
+
+@pytest.mark.parametrize(
+    ("size", "K"),
+    [
+        ((752, 480), (458.654, 457.296, 367.215, 248.375)),  # EuRoC
+        ((1242, 375), (721.538, 721.538, 609.559, 172.854)),  # KITTI
+        ((640, 480), (517.3, 516.5, 318.6, 255.3)),  # TUM RGB-D
+        ((512, 384), (535.4, 539.2, 320.1, 247.6)),  # TUM RGB-D, cut by a fifth at one side
+    ],
+)
+def test_intrinsics_of_real_cameras_get_no_warning(size, K):
+    fx, fy, cx, cy = K
+    matrix = np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1]])
+    assert [f.warning for f in frame_alike([size], [matrix], LARGE)] == [""]
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_principal_point_may_be_a_fifth_off_the_centre(axis, sign):
+    size, offset = (640, 480), np.zeros(2)
+    for share, warns in ((0.199, False), (0.201, True)):
+        offset[axis] = sign * share * size[axis]
+        (framing,) = frame_alike([size], [intrinsics(535, size, offset)], TINY)
+        assert bool(framing.warning) is warns
+
+
 @pytest.mark.parametrize(
     ("K", "message"),
     [
         (intrinsics(0, (640, 480)), "image 2.*640x480.*focal lengths"),
         (intrinsics(-500, (640, 480)), "focal lengths"),
+        (intrinsics(1e308, (640, 480)), r"no number beyond 1e\+09"),
+        (intrinsics(1e-308, (640, 480)), "at least 0.001"),
         (intrinsics(500, (640, 480), (400, 0)), "another resolution"),
         (np.full((3, 3), np.nan), "image 2.*finite"),
         (np.eye(4), "finite 3x3"),

@@ -249,8 +249,10 @@ def test_weights_that_are_not_finite_are_refused(saved, model, info, tmp_path):
 
 def test_foreign_dimensions_are_refused(tmp_path):
     save_file({"patch_embed.proj.weight": torch.ones(8, 3, 2, 2)}, tmp_path / "x.safetensors")
-    with pytest.raises(WeightsError, match=r"another network: .* is \(8, 3, 2, 2\)"):
+    with pytest.raises(WeightsError, match=r"another network: .* is \(8, 3, 2, 2\)") as caught:
         read_info(tmp_path / "x.safetensors")
+    tiny = GeLoc3r(ModelConfig.tiny()).state_dict()["patch_embed.proj.weight"]
+    assert f"(1024, 3, 16, 16) in large and {tuple(tiny.shape)} in tiny" in str(caught.value)
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pth"])
@@ -303,7 +305,8 @@ def test_metadata_of_another_version_is_refused(saved, info):
         ("a" * 5000, "there are no weights 'aaaa"),
         ("folder/absent.pth", "there are no weights 'folder/absent.pth'"),
         ("folder/absent.safetensors", "there are no weights 'folder/absent.safetensors'"),
-        (".", "do not exist or are no file"),
+        (".", r"weights \. are no file but a folder: name a .safetensors or .pth file"),
+        ("runs/mistyped", "run `geloc3r fetch runs/mistyped` once; a file of that name does not"),
         (__file__, "end in '.py'; files that can be read end in"),
     ],
 )

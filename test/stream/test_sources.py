@@ -113,6 +113,7 @@ def test_of_two_cameras_in_a_bag_one_is_named(tmp_path):
         ("missing", {}, ConfigError, "no such file or folder"),
         ("empty", {}, ImageError, "has no images"),
         ("no.mp4", {}, ImageError, "is no video"),
+        ("notes.txt", {}, ImageError, "is no video"),
         ("empty", {"topic": "/a"}, ConfigError, "is no bag"),
         ("images", {"rate": 0.0}, ConfigError, "0 images a second"),
     ],
@@ -120,6 +121,7 @@ def test_of_two_cameras_in_a_bag_one_is_named(tmp_path):
 def test_what_cannot_be_opened_is_told(tmp_path, name, options, error, message):
     (tmp_path / "empty").mkdir()
     (tmp_path / "no.mp4").write_bytes(b"\0" * 100)
+    (tmp_path / "notes.txt").write_text("no video\n" * 100)
     folder_of(tmp_path / "images", ["a.png"])
     with pytest.raises(error, match=message):
         read(tmp_path / name, **options)
