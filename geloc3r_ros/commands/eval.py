@@ -16,6 +16,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from geloc3r_ros.commands.console import PRECISION_HELP, UNTRAINED, WEIGHTS_HELP, out
+from geloc3r_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from geloc3r_ros.evaluation.methods import Method
@@ -84,6 +85,7 @@ def pairs(
     with _interruptible(output):
         results = evaluate_pairs(file, methods, output, _watch)
     _print_results(results, output)
+    _refuse_hopeless(results)
 
 
 @evaluation.command()
@@ -108,7 +110,7 @@ def bag(
         float, typer.Option(min=0, help="How far poses that are interpolated may be apart, s.")
     ] = 0.1,
     slop: Annotated[
-        float, typer.Option(help="How far the images of a pair may be apart, seconds.")
+        float, typer.Option(min=0, help="How far the images of a pair may be apart, seconds.")
     ] = 0.02,
     step: Annotated[int, typer.Option(help="One camera: image b is this many after a.")] = 1,
     rectify: Annotated[bool, typer.Option("--rectify", help="Undistort the images.")] = False,
@@ -141,7 +143,7 @@ def bag(
             fixed_frame=fixed_frame,
         ),
         images=images or (), poses=poses, child_frame=child_frame, step=step, slop=slop,
-        rectify=rectify, alignment=align.value,
+        rectify=rectify, alignment=align.value, methods_named=bool(method),
     )  # fmt: skip
     methods = _load_methods(method, weights=weights, device=device, precision=precision)
     with _interruptible(output):
@@ -149,6 +151,7 @@ def bag(
     _print_results(results, output)
     for trouble in results["troubles"]:
         out.print(f"damaged: {trouble}", style="bold red")
+    _refuse_hopeless(results)
     if results["troubles"]:
         raise typer.Exit(DAMAGED)
 
@@ -178,14 +181,18 @@ def calibrate(
     from rich.progress import track
 
     from geloc3r_ros.evaluation.bad_inputs import NO_DIRECTION, NO_POSE
-    from geloc3r_ros.evaluation.calibration import BAD_INPUTS, observe, observe_bad
+    from geloc3r_ros.evaluation.calibration import BAD_INPUTS, check_pairs, observe, observe_bad
     from geloc3r_ros.evaluation.calibration import calibrate as fit
     from geloc3r_ros.evaluation.charts import plot_calibration
     from geloc3r_ros.evaluation.pair_list import read_pairs
     from geloc3r_ros.inference import RelativePoseEstimator
     from geloc3r_ros.model import load_weights, save_weights
 
+    _check_output(target, ".safetensors")
+    if plot is not None:
+        _check_output(plot, ".svg")
     pairs = read_pairs(file).pairs
+    check_pairs(pairs)
     estimator = RelativePoseEstimator.load(weights, device=device, precision=precision)
     observed = list(track(observe(estimator, pairs), "good pairs", total=len(pairs), console=out))
     total = BAD_INPUTS * (len(NO_POSE) + len(NO_DIRECTION))
@@ -236,12 +243,14 @@ def trust(
 
     from geloc3r_ros.evaluation.bad_inputs import NO_DIRECTION, NO_POSE
     from geloc3r_ros.evaluation.pair_list import read_pairs
-    from geloc3r_ros.evaluation.trust import SWAPPED, examine, spread_out, summarise
+    from geloc3r_ros.evaluation.trust import SWAPPED, examine, others, spread_out, summarise
     from geloc3r_ros.inference import RelativePoseEstimator
 
     pairs = read_pairs(file).pairs
+    chosen = spread_out(pairs, bad)
+    others(chosen)  # refuses pairs of one place, before the network is loaded
     estimator = RelativePoseEstimator.load(weights, device=device, precision=precision)
-    total = len(pairs) + len(spread_out(pairs, bad)) * (len(NO_POSE) + len(NO_DIRECTION))
+    total = len(pairs) + len(chosen) * (len(NO_POSE) + len(NO_DIRECTION))
     judged = list(track(examine(estimator, pairs, bad), "asking", total=total, console=out))
     table = Table(title="what is sure and what is refused", box=SIMPLE_HEAD)
     for name in ("", "pairs", "refused", "direction", "off by > 3 sigma", "sigma (°)"):
@@ -301,6 +310,34 @@ def _load_methods(names: list[MethodName] | None, **settings: str) -> Iterator[M
         yield load_method(name.value, **settings)
 
 
+def _check_output(path: Path, suffix: str) -> None:
+    """Refuse a file that cannot be written, before the work that leads to it.
+
+    Raises:
+        ConfigError: if its suffix is another, its folder is not there, or it is a folder.
+    """
+    if path.suffix != suffix:
+        raise ConfigError(f"{path} does not end in {suffix}; name a file that does")
+    if not path.parent.is_dir():
+        raise ConfigError(f"{path} cannot be written: there is no folder {path.parent}; make it")
+    if path.is_dir():
+        raise ConfigError(f"{path} is a folder; name a file")
+
+
+def _refuse_hopeless(results: Mapping[str, Any]) -> None:
+    """End with an error where all pairs of a method failed for one reason.
+
+    Raises:
+        ConfigError: naming the method and the reason.
+    """
+    for name, figures in results["methods"].items():
+        failure = figures["commonest_failure"]
+        if failure and failure["pairs"] == figures["pairs"]:
+            raise ConfigError(
+                f"{name}: all {figures['pairs']} pairs failed, for one reason: {failure['reason']}"
+            )
+
+
 @contextmanager
 def _interruptible(folder: Path) -> Iterator[None]:
     """Ctrl-C ends the command with what is done on the disk, and says how to go on."""
@@ -331,6 +368,12 @@ def _print_results(results: Mapping[str, Any], folder: Path) -> None:
     if not all(figures["trained"] for figures in results["methods"].values()):
         out.print(UNTRAINED)
     out.print(table)
+    for name, figures in results["methods"].items():
+        if failure := figures["commonest_failure"]:
+            out.print(
+                f"{name}: {figures['failures']} failed, {failure['pairs']} of them: "
+                f"{failure['reason']}"
+            )
     out.print(results["note"], style="dim")
     for name, path in results["paths"].items():
         if "failure" in path:

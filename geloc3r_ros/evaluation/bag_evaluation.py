@@ -41,6 +41,9 @@ __all__ = ["RECORDED", "BagOptions", "evaluate_bag"]
 
 RECORDED = "recorded"
 """The name under which the poses stand that the bag itself holds."""
+MOST_SECONDS = 1e9
+"""30 years in nanoseconds still fit in a stamp."""
+MOST_STEPS = 10**6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,7 @@ class BagOptions:
         slop: two cameras: how far the stamps of a pair may differ, seconds.
         rectify: remove the lens distortion first.
         alignment: of trajectories, before APE and RPE.
+        methods_named: whether methods were asked for, which recorded poses have no use for.
     """
 
     truth: TruthOptions
@@ -66,20 +70,29 @@ class BagOptions:
     slop: float = 0.02
     rectify: bool = False
     alignment: Alignment = "se3"
+    methods_named: bool = False
 
 
 class _Evaluation:
     """The two steps over an open bag: predictions, then what follows from them."""
 
-    def __init__(self, bag: BagReader, out: Path, options: BagOptions, watch: Watch) -> None:
+    def __init__(
+        self, path: Path, bag: BagReader, out: Path, options: BagOptions, watch: Watch
+    ) -> None:
         self.bag, self.out, self.options, self.watch = bag, out, options, watch
+        self._about_bag = _about_bag(path, bag)
         self.troubles: list[str] = []
         self.runs: dict[str, Predictions] = {}
         self.sync: dict[str, Any] = {}
 
     def recorded(self, topic: str) -> None:
         """Take the poses of the bag."""
-        run = {"kind": "bag", "bag": self.bag.path.name, "method": RECORDED, "poses": topic}
+        run = {
+            **self._about_bag,
+            "method": RECORDED,
+            "poses": topic,
+            "child_frame": self.options.child_frame,
+        }
         with PredictionFile(self.out / RECORDED, run) as file:
             found = read_recorded(self.bag, topic, self.options.child_frame)
             for prediction in self._read(found, RECORDED, self.bag.topics[topic].count):
@@ -100,8 +113,7 @@ class _Evaluation:
         options = self.options
         streams = Streams(cameras, round(options.slop * 1e9), options.rectify)
         run = {
-            "kind": "bag",
-            "bag": self.bag.path.name,
+            **self._about_bag,
             "images": [camera.image for camera in cameras],
             "step": options.step,
             "slop": options.slop,
@@ -183,21 +195,22 @@ def evaluate_bag(
 
     Raises:
         BagError: if nothing can be evaluated.
-        ConfigError: if ``out`` holds another run.
+        ConfigError: if ``out`` holds another run, or an option is wrong or would have no effect.
     """
-    if options.step < 1:
-        raise ConfigError(f"step is {options.step}; it must be 1 or more")
+    _check(options)
     bag, trouble = open_bag(path, out / "recovered.mcap")
     with bag:
         check_source(bag, options.truth.source)
-        evaluation = _Evaluation(bag, out, options, watch)
+        evaluation = _Evaluation(path, bag, out, options, watch)
         evaluation.note(trouble)
         poses = None if options.images else find_poses(bag, options.poses)
         cameras: list[ImageSource] = []
         if poses:
+            _check_recorded(options, poses)
             evaluation.recorded(poses)
         else:
             cameras = find_cameras(bag, options.images)
+            _check_step(options, cameras)
             for missing in what_is_missing(bag, cameras, named=bool(options.images)):
                 evaluation.note(missing)
             for method in methods:
@@ -219,6 +232,56 @@ def evaluate_bag(
     page = make_report(results, runs, pictures, paths)
     (out / "report.html").write_text(page, encoding="utf-8")
     return results
+
+
+def _check(options: BagOptions) -> None:
+    """Refuse numbers out of their range, and options of which one has no effect."""
+    for name, value in (
+        ("--tolerance", options.truth.tolerance),
+        ("--gap", options.truth.gap),
+        ("--slop", options.slop),
+    ):
+        if not 0 <= value <= MOST_SECONDS:
+            raise ConfigError(f"{name} is {value:g}; it must be from 0 to {MOST_SECONDS:g} s")
+    if not 1 <= options.step <= MOST_STEPS:
+        raise ConfigError(f"step is {options.step}; it must be from 1 to {MOST_STEPS}")
+    if options.images and options.poses:
+        raise ConfigError(
+            f"--images {options.images[0]} and --poses {options.poses} exclude each other: images "
+            "are asked about, poses are taken as they are; leave one out"
+        )
+
+
+def _check_recorded(options: BagOptions, poses: str) -> None:
+    """Refuse what has no effect on recorded poses."""
+    for name, given in (("--method", options.methods_named), ("--step", options.step != 1)):
+        if given:
+            raise ConfigError(
+                f"{name} has no effect on the recorded poses of {poses}, with --poses or found; "
+                f"leave it out, or name the images to ask about with --images"
+            )
+
+
+def _check_step(options: BagOptions, cameras: Sequence[ImageSource]) -> None:
+    """Refuse a step between the images of two cameras."""
+    if len(cameras) == 2 and options.step != 1:
+        raise ConfigError(
+            f"--step {options.step} has no effect on two cameras, "
+            f"{' and '.join(camera.image for camera in cameras)}; leave it out, or name one of "
+            "them with --images"
+        )
+
+
+def _about_bag(path: Path, bag: BagReader) -> dict[str, Any]:
+    """What tells a bag from others of its name."""
+    count = sum(topic.count for topic in bag.topics.values())
+    return {
+        "kind": "bag",
+        "bag": str(path.resolve()),
+        "messages": count,
+        "start_ns": bag.start if count else 0,
+        "end_ns": bag.end if count else 0,
+    }
 
 
 def _configuration(

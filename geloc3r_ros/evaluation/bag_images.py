@@ -92,7 +92,13 @@ def find_cameras(bag: BagReader, images: Sequence[str]) -> list[ImageSource]:
 
     Raises:
         BagError: if a topic is missing or no image, or it is not clear which are meant.
+        ConfigError: if a topic is named twice.
     """
+    if repeated := sorted({name for name in images if list(images).count(name) > 1}):
+        raise ConfigError(
+            f"--images names {', '.join(repeated)} twice; name it once for one camera, or the "
+            "topics of two"
+        )
     topics = {name: t for name, t in bag.topics.items() if t.count}
     known = sorted(n for n, t in topics.items() if t.type in (IMAGE, COMPRESSED))
     chosen = list(images) or known

@@ -43,6 +43,7 @@ __all__ = [
     "Spread",
     "Width",
     "calibrate",
+    "check_pairs",
     "compared",
     "coverage",
     "fit",
@@ -67,6 +68,8 @@ LEAST_BIAS = 0.1
 """Over the median error: no pose is surer, however well its two answers agree."""
 FEWEST = 50
 """A line needs at least so many pairs."""
+FEWEST_PLACES = 3
+"""Every other one is to fit, and bad inputs need two of those."""
 LARGEST = np.pi
 """Sigmas end there, as an angle does."""
 
@@ -174,7 +177,7 @@ def observe_bad(
 
     None where the network does not match.
     """
-    chosen = spread_out([p for p, to_fit in zip(pairs, split(pairs)) if to_fit], BAD_INPUTS)
+    chosen = _to_spoil(pairs)
     for seed, (pair, other) in enumerate(zip(chosen, others(chosen))):
         for kind, make in {**NO_POSE, **NO_DIRECTION}.items():
             given = make(pair, other, np.random.default_rng(seed))
@@ -244,6 +247,32 @@ def split(pairs: list[ImagePair]) -> npt.NDArray[np.bool_]:
     places = [pair.name.split("/")[0] for pair in pairs]
     numbers = {place: number for number, place in enumerate(dict.fromkeys(places))}
     return np.array([numbers[place] % 2 == 0 for place in places])
+
+
+def check_pairs(pairs: list[ImagePair]) -> None:
+    """Check that pairs are enough to calibrate with, before a network is asked about them.
+
+    Raises:
+        ConfigError: if there are too few pairs or places.
+    """
+    to_fit = split(pairs)
+    count = len({pair.name.split("/")[0] for pair in pairs})
+    if count < FEWEST_PLACES:
+        raise ConfigError(
+            f"the pairs are of {count} places (names up to a /); give {FEWEST_PLACES} or more: "
+            "every other place is to fit, and bad inputs need two of those"
+        )
+    if to_fit.sum() < FEWEST:
+        raise ConfigError(
+            f"{to_fit.sum()} of {len(pairs)} pairs are to fit (every other place); give "
+            f"{FEWEST} or more there"
+        )
+    others(_to_spoil(pairs))
+
+
+def _to_spoil(pairs: list[ImagePair]) -> list[ImagePair]:
+    """Pairs that bad inputs are made of: of those to fit, evenly from the whole list."""
+    return spread_out([p for p, to_fit in zip(pairs, split(pairs)) if to_fit], BAD_INPUTS)
 
 
 def fit(part: str, spread: Spread) -> Width:

@@ -17,8 +17,9 @@ from geloc3r_ros.geometry import Array
 
 __all__ = ["plot_calibration", "plot_errors", "plot_path", "plot_recall"]
 
-COLOURS = ("#0b5fa5", "#d95f02", "#1b8a5a", "#7b3fa0", "#a0203f")
-STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+COLOURS = ("#0b5fa5", "#d95f02", "#1b8a5a", "#7b3fa0", "#a0203f", "#6b5300")
+STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (10, 2)))
+"""One for each method there is."""
 GREY = "#8a949e"
 MOST_DEGREES = 30.0
 

@@ -118,14 +118,19 @@ def compare(
     found = []
     for name, (row, metric) in metrics.items():
         a, b = metric(errors_a[row]), metric(errors_b[row])
-        drawn = [metric(errors_b[row, d]) - metric(errors_a[row, d]) for d in draws]
-        low, high = np.percentile(drawn, [2.5, 97.5])
-        found.append(Difference(name, a, b, b - a, float(low), float(high)))
+        drawn = [_change(metric(errors_a[row, d]), metric(errors_b[row, d])) for d in draws]
+        low, high = np.percentile(drawn, [2.5, 97.5], method="nearest")
+        found.append(Difference(name, a, b, _change(a, b), float(low), float(high)))
     return found
 
 
 def _points(errors: Array, threshold: float) -> float:
     return 100 * area_under_recall(errors, threshold)
+
+
+def _change(a: float, b: float) -> float:
+    """From a to b: none between two that are infinite."""
+    return 0.0 if a == b else b - a
 
 
 def _median(errors: Array) -> float:

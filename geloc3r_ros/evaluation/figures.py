@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,11 +24,13 @@ __all__ = ["MOVED", "NOTE", "Errors", "errors", "figures", "missing", "percentil
 NOTE = (
     "The error of a pair is the larger of its rotation and its direction error; AUC is the area "
     "under its recall. The sign of the translation is not folded: the opposite direction is an "
-    "error of 180°. A pair without a pose or a direction counts as an infinite error."
+    "error of 180°. A pair without a pose or a direction counts as an infinite error, a direction "
+    "that the network calls not valid as it is."
 )
 MOVED = 1e-3
 """A true translation shorter than this (metres) has no direction to be right about."""
 ROTATION_EDGES = (0.0, 10.0, 30.0, 60.0, 180.0)
+NUMBERS = re.compile(r"\d+(\.\d+)?")
 OVERLAP_EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 Mask = npt.NDArray[np.bool_]
@@ -70,6 +74,7 @@ def figures(predictions: Predictions) -> dict[str, Any]:
     e = errors(predictions)
     return {
         **_metrics(summarise(e.rotation, np.nan_to_num(e.direction, posinf=np.inf), e.moved)),
+        "commonest_failure": _commonest_failure(predictions, e),
         "without_truth": len(predictions) - len(e.index),
         "trained": bool(predictions.trained.all()),
         "latency_ms": percentiles(1e3 * predictions.seconds),
@@ -104,6 +109,20 @@ def _metrics(m: PoseMetrics) -> dict[str, Any]:
         "still_pairs": m.still_pairs,
         "still_rotation_median_deg": _or_none(np.degrees(m.still_rotation_median)),
     }
+
+
+def _commonest_failure(predictions: Predictions, e: Errors) -> dict[str, Any] | None:
+    """The most frequent reason of failures, and of how many pairs; None without any failure.
+
+    Reasons that differ in their numbers alone are one, told as it was first.
+    """
+    failed = e.index[e.moved & np.isinf(e.pose)]
+    if not len(failed):
+        return None
+    reasons = [predictions.reasons[i] or "no reason is known" for i in failed]
+    alike = [NUMBERS.sub("#", reason) for reason in reasons]
+    kind, count = Counter(alike).most_common(1)[0]
+    return {"reason": reasons[alike.index(kind)], "pairs": count}
 
 
 def _breakdown(predictions: Predictions, e: Errors) -> dict[str, list[dict[str, Any]]]:

@@ -11,14 +11,19 @@ from typing import Any
 from geloc3r_ros.errors import ImageError
 from geloc3r_ros.evaluation.methods import Method
 from geloc3r_ros.evaluation.pair_list import ImagePair, PairList
-from geloc3r_ros.evaluation.predictions import Prediction, PredictionFile
+from geloc3r_ros.evaluation.predictions import (
+    DIGITS,
+    Prediction,
+    PredictionFile,
+    images_fingerprint,
+)
 from geloc3r_ros.inference.images import read_image
 
 __all__ = ["describe_run", "predict_pairs"]
 
 
 def describe_run(pairs: PairList, method: Method) -> dict[str, Any]:
-    """What makes these predictions: the method, and a digest of what is asked of it."""
+    """What makes these predictions: the method, and digests of what is asked of it."""
     digest = hashlib.sha256()
     for pair in pairs.pairs:
         Ks = [K.tolist() for K in pair.K or ()]
@@ -27,7 +32,8 @@ def describe_run(pairs: PairList, method: Method) -> dict[str, Any]:
         "kind": "pairs",
         "name": pairs.name,
         "pairs": len(pairs.pairs),
-        "digest": digest.hexdigest()[:16],
+        "digest": digest.hexdigest()[:DIGITS],
+        "image_files": images_fingerprint(path for pair in pairs.pairs for path in pair.images),
         "method": method.name,
         **method.about,
     }

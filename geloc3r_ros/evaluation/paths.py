@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trajectories out of relative poses, and how far they are from the truth.
 
-One camera: consecutive poses chain to the path of the camera from its first image. Two cameras:
+One camera: poses of which each begins where another ends chain to the path of the camera from its
+first image; where each image is paired with one several before it, there are several such chains
+side by side, and the longest counts. Two cameras:
 the poses of b in a, one after the other, are the path of b as a sees it. Where the length of a
 translation is unknown it is taken from the truth, and that is said.
 """
@@ -43,7 +45,8 @@ class Path3d:
         estimated: (N, 4, 4).
         true: (N, 4, 4).
         lengths_from_truth: whether translations got their lengths from the truth.
-        pieces: of how many chained pieces this is the longest; a failure ends a piece.
+        pieces: of how many chains this is the longest; a failure ends one, and where images b
+            are k after a there are k from the start.
     """
 
     kind: str
@@ -120,13 +123,17 @@ def statistics(values: Array) -> dict[str, float]:
 
 
 def _pieces(stamps: Stamps, known: Mask) -> list[list[int]]:
-    """Indices of pairs of which each begins where the one before it ends."""
+    """Indices of pairs of which each begins at the stamp where the one before it ends."""
     pieces: list[list[int]] = []
+    ending: dict[int, list[int]] = {}
     for i in np.flatnonzero(known):
-        if pieces and pieces[-1][-1] == i - 1 and stamps[i - 1, 1] == stamps[i, 0]:
-            pieces[-1].append(int(i))
-        else:
-            pieces.append([int(i)])
+        begin, end = map(int, stamps[i])
+        piece = ending.pop(begin, None)
+        if piece is None:
+            piece = []
+            pieces.append(piece)
+        piece.append(int(i))
+        ending[end] = piece
     return pieces
 
 

@@ -8,6 +8,7 @@ line that was cut off is dropped.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,10 +22,28 @@ import numpy.typing as npt
 from geloc3r_ros.errors import ConfigError
 from geloc3r_ros.geometry import Array
 
-__all__ = ["FILE_NAME", "Prediction", "PredictionFile", "Predictions", "read_predictions"]
+__all__ = [
+    "DIGITS",
+    "FILE_NAME",
+    "Prediction",
+    "PredictionFile",
+    "Predictions",
+    "file_fingerprint",
+    "images_fingerprint",
+    "read_predictions",
+]
 
 FILE_NAME = "predictions.jsonl"
 FORMAT = "geloc3r predictions 1"
+DIGITS = 16
+"""Of a SHA-256, from its start; enough to tell files apart, and short enough to read."""
+BLOCK = 1 << 20
+CHANGED = {
+    "weights_sha256": "the weights file is another",
+    "digest": "names, K or T_a_b of the pairs are others",
+    "image_files": "the image files are others, or were changed",
+}
+"""What it means where digests of a run differ."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -131,27 +150,19 @@ class PredictionFile:
         done: names of the pairs that it holds already.
 
     Raises:
-        ConfigError: if the folder holds the predictions of another run.
+        ConfigError: if the folder holds the predictions of another run, or cannot be written to.
     """
 
     def __init__(self, folder: Path, run: Mapping[str, Any]) -> None:
         self.path = folder / FILE_NAME
-        run = json.loads(json.dumps(run))
-        folder.mkdir(parents=True, exist_ok=True)
         self.done: set[str] = set()
-        if self.path.exists() and _drop_torn_line(self.path):
-            held = _read_run(self.path)
-            if different := sorted(k for k in {*held, *run} if held.get(k) != run.get(k)):
-                raise ConfigError(
-                    f"{self.path} is of another run: "
-                    + "; ".join(f"{k} is {held.get(k)}, not {run.get(k)}" for k in different)
-                    + "; name another folder with --out, or remove this one"
-                )
-            self.done = {p.name for p in _read(self.path)}
-            self._file = self.path.open("a", encoding="utf-8")
-        else:
-            self._file = self.path.open("w", encoding="utf-8")
-            self._write({"format": FORMAT, "run": run})
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._open(json.loads(json.dumps(run)))
+        except OSError as error:
+            raise ConfigError(
+                f"{folder} cannot be written to: {error}; name another folder with --out"
+            ) from error
 
     def __enter__(self) -> PredictionFile:
         return self
@@ -163,6 +174,21 @@ class PredictionFile:
         """Append a prediction; it is on its way to the disk when this returns."""
         self._write(_as_json(prediction))
         self.done.add(prediction.name)
+
+    def _open(self, run: Mapping[str, Any]) -> None:
+        if self.path.exists() and _drop_torn_line(self.path):
+            held = _read_run(self.path)
+            if different := sorted(k for k in {*held, *run} if held.get(k) != run.get(k)):
+                said = "; ".join(_difference(k, held.get(k), run.get(k)) for k in different)
+                raise ConfigError(
+                    f"{self.path} is of another run: {said}; name another folder with --out, or "
+                    "remove this one"
+                )
+            self.done = {p.name for p in _read(self.path)}
+            self._file = self.path.open("a", encoding="utf-8")
+        else:
+            self._file = self.path.open("w", encoding="utf-8")
+            self._write({"format": FORMAT, "run": run})
 
     def _write(self, value: Mapping[str, Any]) -> None:
         self._file.write(json.dumps(value, allow_nan=False) + "\n")
@@ -180,6 +206,39 @@ def read_predictions(folder: Path) -> Predictions:
         raise ConfigError(f"{folder} has no {FILE_NAME}; give the folder of one method of a run")
     run = _read_run(path)
     return Predictions.of(run, _read(path))
+
+
+def _difference(key: str, held: Any, asked: Any) -> str:
+    """What differs between two runs, in words; "unknown" where one does not say."""
+    was, now = ("unknown" if value is None else value for value in (held, asked))
+    said = f"{key} is {was}, not {now}"
+    return f"{CHANGED[key]} ({said})" if key in CHANGED else said
+
+
+def file_fingerprint(path: Path) -> str:
+    """The first ``DIGITS`` of the SHA-256 of a file, as ``sha256sum`` prints it."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()[:DIGITS]
+
+
+def images_fingerprint(paths: Iterable[Path]) -> str:
+    """One digest over paths, sizes and times of change; the images are not opened.
+
+    One that is missing counts as that: whoever reads it says so.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        whole = path.resolve()
+        try:
+            found = whole.stat()
+            state = found.st_size, found.st_mtime_ns
+        except OSError:
+            state = None
+        digest.update(repr((str(whole), state)).encode())
+    return digest.hexdigest()[:DIGITS]
 
 
 def _drop_torn_line(path: Path) -> bool:

@@ -109,7 +109,13 @@ def recover_mcap(damaged: Path, whole: Path) -> None:
     with damaged.open("rb") as source:
         if source.read(len(MAGIC)) != MAGIC:
             raise BagError(f"{damaged} is not an mcap file: its first bytes are not those of one")
-        whole.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            whole.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BagError(
+                f"{damaged} is damaged, and a copy of what is whole cannot be written to "
+                f"{whole.parent}: {error}; name another folder with --out"
+            ) from error
         topics = _topics_of_summary(source)
         end = len(MAGIC)
         with whole.open("wb") as target:

@@ -190,7 +190,10 @@ def _path_section(method: str, said: Mapping[str, Any], path: Path3d) -> str:
         "to the next."
     )
     if said["pieces"] > 1:
-        facts += f" It is the longest of {said['pieces']} pieces between failures."
+        facts += (
+            f" It is the longest of {said['pieces']} chains: a failure ends one, and with --step "
+            "several run side by side."
+        )
     title = f"Trajectory of {method}"
     if "failure" in said:
         return html.section(title, html.paragraph(f"{facts} No APE or RPE: {said['failure']}."))

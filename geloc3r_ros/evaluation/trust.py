@@ -93,6 +93,8 @@ def examine(
     Raises:
         ConfigError, ImageError, DeviceError: as the estimator; or if all pairs are of one place.
     """
+    chosen = spread_out(pairs, bad)
+    elsewhere = others(chosen)
     for pair in pairs:
         images = [read_image(path) for path in pair.images]
         yield _judge(
@@ -101,8 +103,7 @@ def examine(
             pair.T_a_b[:3, :3],
             pair.T_a_b[:3, 3],
         )
-    chosen = spread_out(pairs, bad)
-    for seed, (pair, other) in enumerate(zip(chosen, others(chosen))):
+    for seed, (pair, other) in enumerate(zip(chosen, elsewhere)):
         for kind, make in {**NO_POSE, **NO_DIRECTION}.items():
             given = make(pair, other, np.random.default_rng(seed))
             found = estimator.estimate(*given.images, *(given.K or (None, None)))

@@ -14,8 +14,11 @@ from geloc3r_ros.cli import app
 from geloc3r_ros.commands.eval import MethodName
 from geloc3r_ros.demo.recording import stereo_pairs, truth, write_recording
 from geloc3r_ros.errors import ConfigError
-from geloc3r_ros.evaluation.methods import METHODS
+from geloc3r_ros.evaluation.methods import METHODS, Method, load_method
+from geloc3r_ros.evaluation.pair_list import read_pairs
+from geloc3r_ros.evaluation.pair_run import describe_run
 from geloc3r_ros.evaluation.predictions import PredictionFile
+from geloc3r_ros.inference import RelativePoseEstimator
 from geloc3r_ros.inference.pose import Calibration
 from geloc3r_ros.model import (
     ModelConfig,
@@ -97,6 +100,74 @@ def test_the_same_command_goes_on(benchmark, tmp_path, monkeypatch):
     assert len(lines) == 4
 
 
+def copied(benchmark, folder):
+    """The sound pairs of the benchmark, with images of their own."""
+    folder.mkdir()
+    entries = json.loads(benchmark.read_text())["pairs"][:2]
+    for name in (name for entry in entries for name in entry["images"]):
+        shutil.copy2(benchmark.parent / name, folder / name)
+    (folder / "pairs.json").write_text(json.dumps({"name": "boards", "pairs": entries}))
+    return folder / "pairs.json", entries
+
+
+def test_other_images_of_the_same_name_do_not_mix_in(benchmark, tmp_path):
+    file, entries = copied(benchmark, tmp_path / "pairs")
+    arguments = ("pairs", file, "--method", "constant", "--out", tmp_path / "out")
+    run(*arguments)
+    run(*arguments)
+    first, second = entries[0]["images"]
+    shutil.copyfile(file.parent / first, file.parent / second)
+    with pytest.raises(ConfigError, match="image files are others, or were changed"):
+        run(*arguments)
+
+
+def test_an_image_that_is_gone_is_no_error_of_its_run(benchmark, tmp_path):
+    file, entries = copied(benchmark, tmp_path / "pairs")
+    pairs = read_pairs(file)
+    before = describe_run(pairs, load_method("constant"))
+    (file.parent / entries[0]["images"][0]).unlink()
+    after = describe_run(pairs, load_method("constant"))
+    assert {key for key in before if before[key] != after[key]} == {"image_files"}
+
+
+def test_other_weights_of_the_same_name_do_not_mix_in(benchmark, tmp_path, small_weights):
+    file, _ = copied(benchmark, tmp_path / "pairs")
+    network, about = load_weights(small_weights)
+    abouts = []
+    for seed in range(2):
+        with torch.no_grad():
+            next(network.parameters()).add_(1e-3 * seed)
+        save_weights(tmp_path / f"{seed}.safetensors", network, about)
+        abouts.append(load_method("geloc3r", weights=str(tmp_path / f"{seed}.safetensors")).about)
+    first, second = abouts
+    assert first["weights"] == second["weights"] == "small"
+    assert first["weights_sha256"] != second["weights_sha256"]
+    pairs = read_pairs(file)
+    run_of = describe_run(pairs, Method("geloc3r", first, None))
+    with PredictionFile(tmp_path / "out", run_of):
+        pass
+    with PredictionFile(tmp_path / "out", run_of):
+        pass
+    with pytest.raises(ConfigError, match="the weights file is another"):
+        PredictionFile(tmp_path / "out", describe_run(pairs, Method("geloc3r", second, None)))
+
+
+def test_why_pairs_failed_is_said(benchmark, tmp_path):
+    text = run("pairs", benchmark, "--method", "constant", "--out", tmp_path / "out")
+    assert "constant: 1 failed, 1 of them: " in text
+    assert "is no image" in text
+
+
+def test_a_method_that_always_fails_ends_with_an_error(benchmark, tmp_path):
+    content = json.loads(benchmark.read_text())
+    for name in (name for entry in content["pairs"] for name in entry["images"]):
+        (tmp_path / name).write_bytes(b"no picture")
+    (tmp_path / "pairs.json").write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match=r"constant: all 3 pairs failed, for one .*image"):
+        run("pairs", tmp_path / "pairs.json", "--method", "constant", "--out", tmp_path / "out")
+    assert (tmp_path / "out" / "report.html").is_file()
+
+
 def test_a_damaged_bag_ends_with_3(benchmark, tmp_path):
     shutil.copytree(benchmark.parent / "bag", tmp_path / "bag")
     file = tmp_path / "bag" / "bag.mcap"
@@ -150,3 +221,37 @@ def test_calibrate_writes_what_the_estimator_reads(benchmark, tmp_path, monkeypa
     )
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert plot.read_text().count("<path") > 4
+
+
+@pytest.mark.parametrize(
+    ("target", "plot", "said"),
+    [
+        ("out.pth", "curve.svg", "out.pth does not end in .safetensors"),
+        ("none/out.safetensors", "curve.svg", "there is no folder .*none; make it"),
+        ("folder.safetensors", "curve.svg", "folder.safetensors is a folder; name a file"),
+        ("out.safetensors", "none/curve.svg", "there is no folder .*none; make it"),
+        ("out.safetensors", "curve.svg", "the pairs are of 2 places"),
+    ],
+)
+def test_calibrate_checks_what_it_is_given_first(
+    benchmark, tmp_path, monkeypatch, target, plot, said
+):
+    monkeypatch.setattr(RelativePoseEstimator, "load", None)
+    (tmp_path / "folder.safetensors").mkdir()
+    file, _ = copied(benchmark, tmp_path / "pairs")
+    content = json.loads(file.read_text())
+    for i, entry in enumerate(content["pairs"]):
+        entry["name"] = f"{i}/0-1"
+    file.write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match=said):
+        run("calibrate", "tiny", file, tmp_path / target, "--plot", tmp_path / plot)
+
+
+def test_trust_checks_the_places_first(benchmark, tmp_path, monkeypatch):
+    monkeypatch.setattr(RelativePoseEstimator, "load", None)
+    file, entries = copied(benchmark, tmp_path / "pairs")
+    for i, entry in enumerate(entries):
+        entry["name"] = f"one/{i}"
+    file.write_text(json.dumps({"pairs": entries}))
+    with pytest.raises(ConfigError, match="all pairs are of one place"):
+        run("trust", file)

@@ -166,6 +166,47 @@ def test_one_camera_chains_to_a_trajectory(moving_bag, tmp_path):
     assert path["rpe_m"]["max"] < 0.25
 
 
+def test_steps_of_several_images_chain_too(moving_bag, tmp_path):
+    """Of 8 images each against the one two before it: 0-2-4-6 or 1-3-5-7."""
+    results = evaluate(
+        moving_bag, tmp_path / "out", "constant", images=["/right/image/compressed"], step=2
+    )
+    path = results["paths"]["constant"]
+    assert (path["kind"], path["poses"], path["pieces"]) == ("chained", 4, 2)
+    assert path["path_length_m"] == pytest.approx(6 * 0.12, abs=1e-3)
+    assert "It is the longest of 2 chains" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_another_bag_of_the_same_name_does_not_mix_in(moving_bag, tmp_path):
+    evaluate(moving_bag, tmp_path / "out", "constant")
+    evaluate(moving_bag, tmp_path / "out", "constant")
+    other = tmp_path / "other" / moving_bag.name
+    shutil.copytree(moving_bag, other)
+    with pytest.raises(ConfigError, match=f"bag is {moving_bag}, not {other}"):
+        evaluate(other, tmp_path / "out", "constant")
+
+
+@pytest.mark.parametrize("option", ["tolerance", "gap", "slop"])
+@pytest.mark.parametrize("value", [float("inf"), float("nan"), -1.0, 1e10])
+def test_seconds_out_of_range_are_refused(moving_bag, tmp_path, option, value):
+    given = {"slop": value} if option == "slop" else {}
+    source = TruthOptions(source=TRUTH, **({} if given else {option: value}))
+    with pytest.raises(ConfigError, match=rf"--{option} is .*; it must be from 0 to 1e\+09 s"):
+        evaluate_bag(moving_bag, [], tmp_path / "out", BagOptions(truth=source, **given), plainly)
+
+
+def test_options_without_effect_are_refused(moving_bag, tmp_path):
+    with pytest.raises(ConfigError, match="--step 2 has no effect on two cameras, /left"):
+        evaluate(moving_bag, tmp_path / "out", "constant", step=2)
+    with pytest.raises(ConfigError, match="--images /a and --poses /b exclude each other"):
+        evaluate(moving_bag, tmp_path / "out", "constant", images=["/a"], poses="/b")
+    path = write_node_bag(tmp_path / "bag", StoragePlugin.MCAP)
+    for name, given in (("method", {"methods_named": True}), ("step", {"step": 2})):
+        with pytest.raises(ConfigError, match=rf"--{name} has no effect .* --images"):
+            evaluate(path, tmp_path / "out", **given)
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_demos_recording(tmp_path):
     write_recording(tmp_path / "bag")
     results = evaluate(tmp_path / "bag", tmp_path / "out", "sift", rectify=True)
@@ -216,7 +257,7 @@ def test_no_pair_and_no_truth_are_said(moving_bag, tmp_path):
     assert not (tmp_path / "d").exists()
     with pytest.raises(BagError, match="has no pair to evaluate"):
         evaluate(moving_bag, tmp_path / "b", "orb", images=["/right/image/compressed"], step=50)
-    with pytest.raises(ConfigError, match="step is 0"):
+    with pytest.raises(ConfigError, match="step is 0; it must be from 1"):
         evaluate(moving_bag, tmp_path / "c", "orb", step=0)
 
 

@@ -152,3 +152,11 @@ def test_a_bag_without_images_says_so(tmp_path):
         pytest.raises(BagError, match="images on no topic; name one or two"),
     ):
         find_cameras(bag, [])
+
+
+def test_a_topic_named_twice_is_refused(tmp_path):
+    with (
+        BagReader(write(tmp_path / "bag", [("a", 1), ("b", 1)])) as bag,
+        pytest.raises(ConfigError, match="--images names /a/image twice"),
+    ):
+        find_cameras(bag, ["/a/image", "/a/image"])

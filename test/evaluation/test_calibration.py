@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where errors follow a law, it is found; coverage is that of the law they were drawn from."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ from geloc3r_ros.evaluation.calibration import (
     Spread,
     Width,
     calibrate,
+    check_pairs,
     compared,
     coverage,
     fit,
@@ -191,3 +194,19 @@ def test_refused_pairs_do_not_widen_the_sigmas():
     assert stated["checked_with"] == pytest.approx({"rotation": 0.9, "translation": 0.9})
     assert stated["rotation"]["bias"] < 4 * WIDTH.bias
     assert stated["coverage"]["rotation"]["0.9"] == pytest.approx(0.9, abs=0.05)
+
+
+def listed(places, count):
+    images, T = (Path("a"), Path("b")), np.eye(4)
+    return [
+        ImagePair(name=f"{i % places}/{i}", images=images, K=None, T_a_b=T, overlap=1.0)
+        for i in range(count)
+    ]
+
+
+def test_pairs_are_counted_before_anything_is_asked():
+    check_pairs(listed(3, 90))
+    with pytest.raises(ConfigError, match=r"the pairs are of 2 places .* give 3 or more"):
+        check_pairs(listed(2, 200))
+    with pytest.raises(ConfigError, match=r"40 of 80 pairs are to fit .* give 50 or more"):
+        check_pairs(listed(4, 80))

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Comparing runs: no difference where there is none, and the better one where there is."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,29 @@ def test_the_better_run_is_found():
         assert found[metric].low <= found[metric].difference <= found[metric].high
     assert found["AUC@5"].low > 0 > found["rotation (°)"].high
     assert found["direction (°)"].better == ""
+
+
+@pytest.mark.parametrize("worse", ["A", "B"])
+def test_a_run_that_often_fails_is_worse_without_doubt(worse):
+    rng = np.random.default_rng(0)
+    good, bad = errors(rng, 4, 40), errors(rng, 4, 40)
+    bad[:, :30] = np.inf
+    given = (bad, good) if worse == "A" else (good, bad)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = {d.metric: d for d in compare(*given, resamples=200)}
+    assert all(d.better and d.better != worse for d in found.values())
+    assert not any(np.isnan(d[1:]).any() for d in found.values())
+    rotation = found["rotation (°)"]
+    assert abs(rotation.difference) == abs(rotation.low) == abs(rotation.high) == np.inf
+
+
+def test_two_runs_that_fail_alike_do_not_differ():
+    failed = np.full((3, 40), np.inf)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = compare(failed, failed, resamples=50)
+    assert {(d.difference, d.low, d.high, d.better) for d in found} == {(0, 0, 0, "")}
 
 
 def test_intervals_hold_the_true_difference_as_often_as_they_say():

@@ -84,3 +84,19 @@ def test_percentiles_leave_the_unknown_out():
 def test_what_is_missing_in_a_rhythm():
     assert missing(np.array([100.0, 100, 310, 95])) == 2
     assert missing(np.array([])) == 0
+
+
+def test_reasons_that_differ_in_numbers_are_one():
+    reasons = ["no image", "no pose from 7 matches", "no pose from 12 matches"]
+    failed = [
+        prediction(reason, None, posed(5, 0), reason=reason) for reason in [*reasons, "no image "]
+    ]
+    said = figures(Predictions.of({}, [prediction("good", posed(5, 1), posed(5, 0)), *failed]))
+    assert (said["pairs"], said["failures"]) == (5, 4)
+    assert said["commonest_failure"] == {"reason": "no pose from 7 matches", "pairs": 2}
+    assert figures(PREDICTIONS)["commonest_failure"] == {
+        "reason": "no reason is known",
+        "pairs": 2,
+    }
+    fine = Predictions.of({}, [prediction("good", posed(5, 1), posed(5, 0))])
+    assert figures(fine)["commonest_failure"] is None

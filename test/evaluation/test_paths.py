@@ -87,3 +87,22 @@ def test_a_straight_line_has_no_alignment():
 @pytest.mark.parametrize("chained", [True, False])
 def test_too_little_is_no_path(chained):
     assert path_of(predictions([None, unit(STEPS[1])], chained=chained), chained) is None
+
+
+def test_of_chains_side_by_side_the_longest_counts():
+    """Each image against the one two before it: 0-2-4-6 and 1-3-5."""
+    positions = [np.array([0.1 * i**2, 0, i]) for i in range(7)]
+    true = [make_transform(np.eye(3), b - a) for a, b in zip(positions, positions[2:])]
+    path = path_of(
+        Predictions.of(
+            {},
+            [
+                Prediction(name=str(i), T_a_b=unit(T), T_a_b_true=T, stamps=(i, i + 2))
+                for i, T in enumerate(true)
+            ],
+        ),
+        chained=True,
+    )
+    assert (path.pieces, path.stamps.tolist()) == (2, [0, 2, 4, 6])
+    assert path.true[:, :3, 3] == pytest.approx(np.array(positions[::2]))
+    assert path_figures(path, "none")["ape_m"]["max"] == pytest.approx(0, abs=1e-9)

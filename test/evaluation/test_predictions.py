@@ -89,3 +89,24 @@ def test_a_damaged_file_is_named(tmp_path, text, message):
 def test_a_folder_without_is_named(tmp_path):
     with pytest.raises(ConfigError, match="has no predictions"):
         read_predictions(tmp_path)
+
+
+def test_what_differs_is_said_in_words(tmp_path):
+    write(tmp_path, FULL, run={**RUN, "weights_sha256": "0123"})
+    said = r"the weights file is another \(weights_sha256 is 0123, not 4567\); name another"
+    with pytest.raises(ConfigError, match=said):
+        PredictionFile(tmp_path, {**RUN, "weights_sha256": "4567"})
+
+
+def test_predictions_that_say_less_can_be_read_but_not_continued(tmp_path):
+    write(tmp_path, FULL)
+    assert read_predictions(tmp_path).names == ["full"]
+    with pytest.raises(ConfigError, match=r"\(image_files is unknown, not 4567\)"):
+        PredictionFile(tmp_path, {**RUN, "image_files": "4567"})
+
+
+@pytest.mark.parametrize("folder", ["file", "file/orb"])
+def test_a_file_in_the_place_of_the_folder_is_said(tmp_path, folder):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"cannot be written to: .*--out"):
+        PredictionFile(tmp_path / folder, RUN)

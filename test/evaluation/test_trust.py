@@ -119,3 +119,8 @@ def test_the_other_place_is_another():
 def test_pairs_are_taken_from_the_whole_list():
     assert spread_out(list(range(10)), 5) == [0, 2, 4, 6, 8]
     assert spread_out(list(range(3)), 5) == [0, 1, 2]
+
+
+def test_pairs_of_one_place_are_refused_before_anything_is_asked():
+    with pytest.raises(ConfigError, match="one place"):
+        next(examine(None, PAIRS[:1], bad=2))
