@@ -51,6 +51,7 @@ EDGES = {
 FEWEST = 20
 """A bin with fewer pairs has no row."""
 SHOWN = 6
+PROGRESS = "stages_done", "steps_of_stage"
 END = "<!-- end -->"
 GAP = 8  # pixels between pictures
 TEXTURE_ROW = re.compile(r"^\| \S+ \| ([^:|]+): .* \| ([^|]+) \|$", re.MULTILINE)
@@ -191,7 +192,14 @@ def recipe(info: WeightsInfo, size: int) -> str:
                 f"{stage.get('batch_size')} pairs, learning rate {stage.get('learning_rate')}",
             ]
         )
-    rows += [[key, str(value)] for key, value in found.items() if not isinstance(value, dict)]
+    if {*PROGRESS} <= found.keys():
+        stage, step = (found[key] for key in PROGRESS)
+        rows.append(["exported after", f"step {step} of stage {stage}"])
+    rows += [
+        [key, str(value)]
+        for key, value in found.items()
+        if not isinstance(value, dict) and key not in PROGRESS
+    ]
     return _table(["what", "value"], rows)
 
 
