@@ -13,7 +13,7 @@ from geloc3r_ros.demo.recording import ensure_recording
 from geloc3r_ros.demo.scenes import Scene
 from geloc3r_ros.errors import GeLoc3rError
 from geloc3r_ros.evaluation import read_tum
-from geloc3r_ros.nodes.demo import PARAMETERS, play
+from geloc3r_ros.nodes.demo import PARAMETERS, play, play_whole
 from geloc3r_ros.nodes.processes import executable
 
 
@@ -24,9 +24,10 @@ def scene(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_every_set_arrives_and_is_judged(tmp_path):
     command = [sys.executable, executable("geloc3r"), "demo", "--output", str(tmp_path / "out")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=580)
     assert done.returncode == 0, done.stderr
     for scene, sets in (("recording", 13), ("moving", 40)):
         folder = tmp_path / "out" / scene
@@ -46,6 +47,14 @@ def test_sets_that_the_node_skips_are_counted_and_its_status_shown(scene, tmp_pa
     report = play(scene, tmp_path, console, {**PARAMETERS, "max_update_rate": 1.0})
     assert 0 < report.dropped < 13
     assert "Status of the node:" in console.export_text()
+
+
+@pytest.mark.slow
+def test_a_machine_that_does_not_keep_up_is_given_time(scene, tmp_path):
+    console = Console(record=True, width=200)
+    report = play_whole(scene, tmp_path, console, {**PARAMETERS, "max_update_rate": 0.8})
+    assert report.dropped == 0
+    assert "sets got lost: the node does not keep up here" in console.export_text()
 
 
 def test_a_node_that_cannot_start_is_explained_by_its_log(scene, tmp_path):
