@@ -61,8 +61,7 @@ class MatchBatch:
 
     def to(self, device: torch.device) -> MatchBatch:
         """The same on a device."""
-        fields = self.rays1, self.rays2, self.features, self.T_2_1
-        return MatchBatch(*(tensor.to(device) for tensor in fields))
+        return MatchBatch(*(tensor.to(device) for tensor in vars(self).values()))
 
 
 @dataclass(frozen=True)
@@ -105,6 +104,7 @@ class _Batches(Dataset[MatchBatch]):
     """Batches by step."""
 
     def __init__(self, seed: int, stage: int, count: int, share: Share) -> None:
+        # The 0 was a process's number; with it, a seed's matches are those it always had.
         self.key, self.count, self.share = (seed, stage, 0), count, share
         self._kept: tuple[int, _Geometry] | None = None
 
@@ -114,9 +114,7 @@ class _Batches(Dataset[MatchBatch]):
             self._kept = group, _geometry(self.count, self._generator(group, 0))
         whole = _observe(self._kept[1], self._generator(step, 1))
         own = slice(self.share.rank, None, self.share.processes)
-        return MatchBatch(
-            whole.rays1[own], whole.rays2[own], whole.features[own], whole.T_2_1[own]
-        )
+        return MatchBatch(*(tensor[own] for tensor in vars(whole).values()))
 
     def _generator(self, number: int, purpose: int) -> torch.Generator:
         (mixed,) = np.random.SeedSequence([*self.key, number, purpose]).generate_state(1)

@@ -137,16 +137,20 @@ def fill(cls: type[T], values: Any, where: str, base: T | None = None) -> T:
         name: _member(hints[name], fields[name], value, _below(where, name))
         for name, value in values.items()
     }
+    if base is not None:
+        given = {name: getattr(base, name) for name in fields} | given
     try:
-        return cls(**given) if base is None else dataclasses.replace(base, **given)  # type: ignore
+        return cls(**given)
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}") from error
 
 
 def _member(kind: Any, field: dataclasses.Field[Any], value: Any, where: str) -> Any:
     """The value of a field; a group of settings changes some of the field's default."""
-    if dataclasses.is_dataclass(kind) and field.default_factory is not dataclasses.MISSING:
-        return fill(kind, value, where, field.default_factory())  # type: ignore[arg-type]
+    default = field.default_factory
+    grouped = isinstance(kind, type) and dataclasses.is_dataclass(kind)
+    if grouped and default is not dataclasses.MISSING:
+        return fill(kind, value, where, default())
     return _value(kind, value, where)
 
 

@@ -133,7 +133,9 @@ def cases_of(
 
 def is_export(weights: str) -> bool:
     """Whether these are a folder of graphs: weights are files, and only they have a baseline."""
-    return Path(weights).is_dir()
+    from geloc3r_ros.model.weights import SHIPPED
+
+    return weights not in SHIPPED and Path(weights).is_dir()
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -41,9 +41,10 @@ def info(weights: Annotated[str, typer.Argument(metavar="WEIGHTS", help=WEIGHTS_
 
     from geloc3r_ros.inference.exported import DESCRIPTION, ExportedNetwork
     from geloc3r_ros.model import GeLoc3r, locate_weights, read_info
+    from geloc3r_ros.model.weights import SHIPPED
 
     exported = None
-    if os.path.isfile(Path(weights, DESCRIPTION)):
+    if weights not in SHIPPED and os.path.isfile(Path(weights, DESCRIPTION)):
         exported = ExportedNetwork.read(weights)
         about, path = exported.info, exported.folder
     else:

@@ -22,7 +22,7 @@ from geloc3r_ros.evaluation.classical import (
     solve_magsac,
     solve_poselib,
 )
-from geloc3r_ros.evaluation.predictions import file_fingerprint
+from geloc3r_ros.evaluation.predictions import DIGITS
 from geloc3r_ros.geometry import Array, make_transform
 from geloc3r_ros.inference.images import Image
 
@@ -80,11 +80,12 @@ def load_method(
     if name == "geloc3r":
         from geloc3r_ros.inference import RelativePoseEstimator
         from geloc3r_ros.model import locate_weights
+        from geloc3r_ros.model.hub import sha256_of
 
         estimator = RelativePoseEstimator.load(weights, device=device, precision=precision)
         about = {
             "weights": estimator.weights_id,
-            "weights_sha256": file_fingerprint(locate_weights(weights)),
+            "weights_sha256": sha256_of(locate_weights(weights))[:DIGITS],
             "trained": estimator.trained,
             "device": estimator.device,
             "precision": estimator.precision,

@@ -28,7 +28,6 @@ __all__ = [
     "Prediction",
     "PredictionFile",
     "Predictions",
-    "file_fingerprint",
     "images_fingerprint",
     "read_predictions",
 ]
@@ -37,7 +36,6 @@ FILE_NAME = "predictions.jsonl"
 FORMAT = "geloc3r predictions 1"
 DIGITS = 16
 """Of a SHA-256, from its start; enough to tell files apart, and short enough to read."""
-BLOCK = 1 << 20
 CHANGED = {
     "weights_sha256": "the weights file is another",
     "digest": "names, K or T_a_b of the pairs are others",
@@ -213,15 +211,6 @@ def _difference(key: str, held: Any, asked: Any) -> str:
     was, now = ("unknown" if value is None else value for value in (held, asked))
     said = f"{key} is {was}, not {now}"
     return f"{CHANGED[key]} ({said})" if key in CHANGED else said
-
-
-def file_fingerprint(path: Path) -> str:
-    """The first ``DIGITS`` of the SHA-256 of a file, as ``sha256sum`` prints it."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()[:DIGITS]
 
 
 def images_fingerprint(paths: Iterable[Path]) -> str:

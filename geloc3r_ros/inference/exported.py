@@ -17,6 +17,7 @@ from typing import Any
 
 from geloc3r_ros.errors import ConfigError, WeightsError
 from geloc3r_ros.model import ModelConfig, WeightsInfo
+from geloc3r_ros.model.hub import sha256_of
 
 __all__ = [
     "BATCH",
@@ -87,7 +88,7 @@ class ExportedNetwork:
         made_with: dict[str, str],
     ) -> ExportedNetwork:
         """Write the description of a folder whose graphs are complete."""
-        hashes = {path.name: _hash(path) for path in sorted(folder.iterdir())}
+        hashes = {path.name: sha256_of(path) for path in sorted(folder.iterdir())}
         network = cls(
             folder=folder,
             info=info,
@@ -133,17 +134,9 @@ class ExportedNetwork:
                 f"{path} says what this version does not understand: {error}; export again"
             ) from error
         for name, expected in network.hashes.items():
-            if not (folder / name).is_file() or _hash(folder / name) != expected:
+            if not (folder / name).is_file() or sha256_of(folder / name) != expected:
                 raise WeightsError(
                     f"{folder / name} is missing or not what was exported: copy the folder again, "
                     "or export again"
                 )
         return network
-
-
-def _hash(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -19,7 +19,15 @@ from typing import NamedTuple
 from geloc3r_ros.errors import WeightsError
 from geloc3r_ros.model.config import ModelConfig
 
-__all__ = ["PUBLIC_WEIGHTS", "PublicWeights", "cached", "fetch", "is_hub_name", "repository"]
+__all__ = [
+    "PUBLIC_WEIGHTS",
+    "PublicWeights",
+    "cached",
+    "fetch",
+    "is_hub_name",
+    "repository",
+    "sha256_of",
+]
 
 FILE = "model.safetensors"
 NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*(@[\w-][\w.-]*)?", re.ASCII)
@@ -101,6 +109,15 @@ def cached(name: str) -> Path:
         ) from error
 
 
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, as ``sha256sum`` prints it."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
 def _check_digest(path: Path) -> None:
     """Compare a file with its SHA-256, after which the cache names what a large file links to.
 
@@ -110,12 +127,9 @@ def _check_digest(path: Path) -> None:
     stated = path.resolve().name
     if not SHA256.fullmatch(stated):
         return
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-    if digest.hexdigest() != stated:
+    found = sha256_of(path)
+    if found != stated:
         raise WeightsError(
-            f"{path} has SHA-256 {digest.hexdigest()}, the hub states {stated}: "
+            f"{path} has SHA-256 {found}, the hub states {stated}: "
             f"remove {path.resolve()} and fetch again"
         )

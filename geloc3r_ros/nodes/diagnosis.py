@@ -131,7 +131,8 @@ def _no_match(settings: Settings, statistics: Statistics) -> str:
 
 def _stuck(settings: Settings, statistics: Statistics) -> str:
     """What to say where sets are matched and none is finished, or ""."""
-    idle = min(statistics.silence("processed"), statistics.silence("enabled"))
+    waited = statistics.unanswered("matched", "processed")  # cameras may have paused before
+    idle = min(waited, statistics.silence("enabled"))
     pause = 1.0 / settings.max_update_rate if settings.max_update_rate else 0.0
     if idle <= settings.watchdog_timeout + pause:
         return ""

@@ -300,10 +300,10 @@ class Settings:
                 f"base.child_frame: {self.base_child_frame}": self.output_frame == "base"
                 and bool(self.base_child_frame),
             }
-            for setting in [setting for setting, given in one_child.items() if given]:
+            if at_odds := [setting for setting, given in one_child.items() if given]:
                 raise ConfigError(
-                    f"with {len(self.cameras)} cameras, {setting} gives one TF child a parent or "
-                    "a pose of each; set publish_tf: false, or take two cameras"
+                    f"with {len(self.cameras)} cameras, {at_odds[0]} gives one TF child a parent "
+                    "or a pose of each; set publish_tf: false, or take two cameras"
                 )
         if self.output_frame == "base" and not self.base_frame:
             raise ConfigError("base.frame is empty; output_frame: base needs the frame's name")

@@ -72,6 +72,14 @@ class Statistics:
             times = self._times[event]
             return time.monotonic() - (times[-1] if times else self.started)
 
+    def unanswered(self, event: str, answer: str) -> float:
+        """Seconds since the first of these events after the last answer to any; 0 without one."""
+        with self._lock:
+            answers, times = self._times[answer], self._times[event]
+            last = answers[-1] if answers else self.started
+            first = next((at for at in times if at > last), None)
+            return 0.0 if first is None else time.monotonic() - first
+
     def percentile(self, name: str, percent: float, seconds: float = math.inf) -> float:
         """Percentile of the latest values, of the last ``seconds``; NaN without any."""
         with self._lock:

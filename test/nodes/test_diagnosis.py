@@ -206,6 +206,11 @@ def test_a_network_that_hangs_is_told(bench):
     )
 
 
+def test_cameras_that_paused_give_no_alarm_when_they_go_on(bench):
+    bench.healthy().run(seconds=60.0)
+    assert bench.healthy(seconds=0.2, without=("processed", "valid")).verdict()[0] == OK
+
+
 def test_a_rate_slower_than_the_watchdog_is_no_fault(bench):
     bench.settings = replace(bench.settings, max_update_rate=0.1)
     bench.healthy().healthy(seconds=14, without=("processed", "valid"))

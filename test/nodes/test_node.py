@@ -580,8 +580,8 @@ def test_a_misspelt_qos_is_named_and_leaves_nothing_behind(robot):
     assert wait_until(lambda: "qos_overrides./right/image.subscription has" in robot.says())
     assert "relaible" in robot.says()
     assert "best_effort" in robot.says()
-    for topic in ("/left/image", "/left/camera_info", "/right/image"):
-        assert wait_until(lambda: robot.node.count_subscribers(topic) == 0)  # noqa: B023
+    topics = "/left/image", "/left/camera_info", "/right/image"
+    assert wait_until(lambda: not any(map(robot.node.count_subscribers, topics)))
 
 
 def test_the_debug_image_is_drawn_in_the_camera_s_axes_whatever_the_output_frame(robot, estimator):
