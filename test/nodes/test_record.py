@@ -90,16 +90,18 @@ def test_what_the_running_node_says_is_recorded_and_evaluated(tmp_path):
         tmp_path / "run", tmp_path / "offline", "--images", IMAGES[0], "--images", IMAGES[1],
         "--precision", "fp32", "--device", "cpu", method="geloc3r",
     )  # fmt: skip
-    assert len(recorded) >= 4
+    # The first poses may come of images before the recorder listened to these.
+    both = recorded.keys() & offline.keys()
+    assert len(both) >= 4
     directed = 0
-    for pair, row in recorded.items():
+    for pair in both:
         errors = [[float(run[pair][f"{kind}_error_deg"]) for kind in ("rotation", "direction")]
                   for run in (recorded, offline)]  # fmt: skip
         assert errors[0][0] == pytest.approx(errors[1][0], abs=0.05), pair
         if np.isfinite(errors[0][1]):  # the node keeps to itself what the images leave open
             directed += 1
             assert errors[0][1] == pytest.approx(errors[1][1], abs=0.05), pair
-        assert float(row["seconds"]) > 0
+        assert float(recorded[pair]["seconds"]) > 0
     assert directed > 0
     assert "worst pair" in (tmp_path / "recorded" / "report.html").read_text()
 
