@@ -153,7 +153,7 @@ def gather(
                 if image is None or (likeness := _likeness(image)) in seen:
                     continue
                 seen.add(likeness)
-                if whole and _is_test_texture(texture):
+                if whole and source in SOURCES and _is_test_texture(texture):
                     continue
                 name = f"{texture.use}/{_name(source.package, texture)}.jpg"
                 (output / name).parent.mkdir(parents=True, exist_ok=True)

@@ -104,12 +104,17 @@ def test_photographs_are_none_of_the_textures_for_testing(tmp_path, monkeypatch)
     )
     sources = (Source("toy==1.0", gather_textures.NONE, r"/textures/", ("Nate", "MIT")),)
     gather_textures.gather(tmp_path / "textures", sources)
-    gather_textures.gather(tmp_path / "photographs", sources, side=1024, whole=True)
     textures = {f.name: is_held_out(f.read_bytes()) for f in tmp_path.glob("textures/*/*.jpg")}
-    photographs = {f.name for f in tmp_path.glob("photographs/*/*.jpg")}
     assert len(textures) == 30
     assert sum(textures.values()) > 0
-    assert photographs == {name for name, held_out in textures.items() if not held_out}
+
+    def photographs(name):
+        gather_textures.gather(tmp_path / name, sources, side=1024, whole=True)
+        return {file.name for file in tmp_path.glob(f"{name}/*/*.jpg")}
+
+    assert photographs("of another package") == set(textures)
+    monkeypatch.setattr(gather_textures, "SOURCES", sources)
+    assert photographs("of the same") == {name for name, held in textures.items() if not held}
 
 
 @pytest.mark.parametrize(
