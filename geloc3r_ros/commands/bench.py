@@ -69,8 +69,8 @@ def bench(
     that baseline's, 95th percentile: untrained weights magnify rounding. An export has no such
     baseline.
 
-    Writes bench.json, bench.png and the tables, bench.md. Ctrl-C keeps what is measured; where
-    nothing could be, it ends with 1.
+    Writes bench.json, bench.png and the tables, bench.md, with what could not be run and why.
+    Ctrl-C keeps what is measured; where nothing could be, it ends with 1.
 
     Examples:
 
@@ -97,14 +97,15 @@ def bench(
         out.print(f"{name}: an export; it is measured without the plain baseline", style="yellow")
     output.mkdir(parents=True, exist_ok=True)
     found: list[Measurement] = []
+    failed: dict[str, str] = {}
     interrupted = False
     try:
-        _measure(cases, threads, found)
+        _measure(cases, threads, found, failed)
     except KeyboardInterrupt:
         interrupted = True
         out.print("Interrupted.")
     if found:
-        _report(found, output)
+        _report(found, failed, output)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
     if not found:
@@ -112,8 +113,10 @@ def bench(
         raise typer.Exit(1)
 
 
-def _measure(cases: Sequence[Case], threads: int | None, found: list[Measurement]) -> None:
-    """Measure under a progress bar, into ``found``; what cannot be run here is said."""
+def _measure(
+    cases: Sequence[Case], threads: int | None, found: list[Measurement], failed: dict[str, str]
+) -> None:
+    """Measure under a progress bar, into ``found``; why others cannot be run, into ``failed``."""
     from rich.progress import Progress
 
     from geloc3r_ros.bench.suite import measure_case, random_weights
@@ -124,6 +127,7 @@ def _measure(cases: Sequence[Case], threads: int | None, found: list[Measurement
             task = progress.add_task(case.label, total=case.runs)
             result = measure_case(case, files, threads, partial(progress.advance, task))
             if isinstance(result, str):
+                failed[case.label] = result
                 out.print(f"{case.label}: {result}", style="yellow")
             else:
                 found.append(result)
@@ -131,7 +135,7 @@ def _measure(cases: Sequence[Case], threads: int | None, found: list[Measurement
             progress.advance(everything)
 
 
-def _report(found: Sequence[Measurement], folder: Path) -> None:
+def _report(found: Sequence[Measurement], failed: dict[str, str], folder: Path) -> None:
     from dataclasses import asdict
 
     from rich.console import Console
@@ -140,7 +144,8 @@ def _report(found: Sequence[Measurement], folder: Path) -> None:
     from geloc3r_ros.bench.machine import about_machine
 
     about = about_machine()
-    values = {"machine": about, "measurements": [asdict(m) for m in found]}
+    measured = [asdict(m) for m in found]
+    values = {"machine": about, "measurements": measured, "failed": failed}
     (folder / "bench.json").write_text(json.dumps(values, indent=1), encoding="utf-8")
     report.plot(folder / "bench.png", found)
     text = io.StringIO()
@@ -151,6 +156,8 @@ def _report(found: Sequence[Measurement], folder: Path) -> None:
     )
     for table in (report.speed_table, report.stage_table, report.start_up_table):
         console.print(table(found))
+    for label, reason in failed.items():
+        console.print(f"\nNot measured: {label}: {reason}")
     said = "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
     (folder / "bench.md").write_text(said, encoding="utf-8")
     out.print(said, soft_wrap=True)

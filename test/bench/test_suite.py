@@ -84,7 +84,11 @@ def test_what_is_measured_is_reported(tmp_path, monkeypatch, last, code):
     assert ended == code
     assert "tiny 640x480 pair torch auto: too large" in said
     assert ("it died" if code == 0 else "Interrupted.") in said
-    assert len(json.loads((tmp_path / "new" / "bench.json").read_text())["measurements"]) == 1
+    stored = json.loads((tmp_path / "new" / "bench.json").read_text())
+    assert len(stored["measurements"]) == 1
+    assert stored["failed"]["tiny 640x480 pair torch auto"] == "too large"
+    told = (tmp_path / "new" / "bench.md").read_text()
+    assert "Not measured: tiny 640x480 pair torch auto: too large" in told
 
 
 def test_nothing_measured_is_a_failure(tmp_path, monkeypatch):
