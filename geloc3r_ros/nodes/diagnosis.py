@@ -81,13 +81,12 @@ def _verdict(state: NodeState, settings: Settings, statistics: Statistics) -> tu
     conflict, _ = statistics.recall("tf conflict")
     if conflict and settings.publish_tf:
         return ERROR, conflict
-    error, error_age = statistics.recall("error")
-    recent = error and error_age < settings.watchdog_timeout
-    if recent and error_age <= statistics.silence("processed"):
-        return ERROR, error
     if stuck := _stuck(settings, statistics):
         return ERROR, stuck
-    if recent:
+    error, error_age = statistics.recall("error")
+    if error and error_age <= statistics.silence("processed"):
+        return ERROR, error
+    if error and error_age < settings.watchdog_timeout:
         return WARN, f"of late: {error}"
     if not state.trained:
         return WARN, "the weights are untrained: poses mean nothing"
@@ -130,11 +129,10 @@ def _no_match(settings: Settings, statistics: Statistics) -> str:
 
 
 def _stuck(settings: Settings, statistics: Statistics) -> str:
-    """What to say where sets are matched and none is finished, or ""."""
-    waited = statistics.unanswered("matched", "processed")  # cameras may have paused before
+    """What to say where sets are matched, and none is finished or refused, or ""."""
+    waited = statistics.unanswered("matched")  # cameras may have paused before
     idle = min(waited, statistics.silence("enabled"))
-    pause = 1.0 / settings.max_update_rate if settings.max_update_rate else 0.0
-    if idle <= settings.watchdog_timeout + pause:
+    if idle <= settings.watchdog_timeout + settings.longest_pause:
         return ""
     if statistics.silence("too old") <= settings.watchdog_timeout:
         age = statistics.percentile("input age", 50, settings.watchdog_timeout)

@@ -7,11 +7,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 from geometry_msgs.msg import TransformStamped
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.subscription import Subscription
@@ -28,6 +29,9 @@ __all__ = ["Frames", "FramesError"]
 POLL_SECONDS = 0.005
 OWN_REMEMBERED = 200
 LARGEST = 1e9  # metres
+KEPT = Duration(seconds=10)
+"""For how long transforms are kept; of a child, tf2 takes none that is older than its newest by so
+much, and tells nobody."""
 
 
 class FramesError(GeLoc3rError):
@@ -48,12 +52,13 @@ class Frames:
         self._own: deque[tuple] = deque(maxlen=OWN_REMEMBERED)
         self._foreign: dict[str, str] = {}
         self._foreign_static: dict[str, str] = {}
+        self._newest: dict[str, int] = {}
         self._broadcaster = TransformBroadcaster(node)
         self._tf_watch = node.create_subscription(
-            TFMessage, "/tf", self._watch(self._foreign), QoSProfile(depth=100)
+            TFMessage, "/tf", self._hear, QoSProfile(depth=100)
         )
         self._static_watch = self._watch_static()
-        self._buffer = Buffer() if lookup else None
+        self._buffer = Buffer(KEPT) if lookup else None
         self._listener = TransformListener(self._buffer, node) if lookup else None
 
     def destroy(self) -> None:
@@ -113,18 +118,31 @@ class Frames:
 
     def _watch_static(self) -> Subscription:
         qos = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        watch = self._watch(self._foreign_static)
-        return self._node.create_subscription(TFMessage, "/tf_static", watch, qos)
+        return self._node.create_subscription(TFMessage, "/tf_static", self._hear_static, qos)
 
-    def _watch(self, parents: dict[str, str]) -> Callable[[TFMessage], None]:
-        def watch(message: TFMessage) -> None:
-            with self._lock:
-                for transform in message.transforms:
-                    if _key(transform) not in self._own:
-                        child = transform.child_frame_id.lstrip("/")
-                        parents[child] = transform.header.frame_id.lstrip("/")
+    def _hear(self, message: TFMessage) -> None:
+        fell = False
+        with self._lock:
+            for child, parent, stamp in self._others(message):
+                self._foreign[child] = parent
+                # A message of the pass before may come after the buffer was cleared for a new
+                # one. Then tf2 takes nothing of the new pass, unless it is cleared again.
+                fell |= stamp < self._newest.get(child, stamp) - KEPT.nanoseconds
+                self._newest[child] = stamp
+        if fell:
+            self.clear_buffer()
 
-        return watch
+    def _hear_static(self, message: TFMessage) -> None:
+        with self._lock:
+            self._foreign_static.update({c: parent for c, parent, _ in self._others(message)})
+
+    def _others(self, message: TFMessage) -> Iterator[tuple[str, str, int]]:
+        """Child, parent and stamp of each transform that is none of ours."""
+        for transform in message.transforms:
+            if _key(transform) not in self._own:
+                header = transform.header
+                child, parent = transform.child_frame_id, header.frame_id
+                yield child.lstrip("/"), parent.lstrip("/"), stamp_nanoseconds(header.stamp)
 
 
 def _checked(T_target_source: npt.NDArray, target: str, source: str) -> npt.NDArray:

@@ -79,9 +79,9 @@ class Inputs:
                 topic = image_topic + ("/compressed" if compressed else "")
                 self.topics[camera] = topic
                 kind = CompressedImage if compressed else Image
-                self._subscribe(kind, topic, camera, self._image)
-                info_topic = self._info_topic(camera, image_topic)
-                self._subscribe(CameraInfo, info_topic, camera, self._camera_info)
+                self._subscribe(kind, topic, camera, self._image, self._no_images)
+                topic = self._info_topic(camera, image_topic)
+                self._subscribe(CameraInfo, topic, camera, self._camera_info, self._no_info)
         except Exception:
             self.destroy()
             raise
@@ -100,12 +100,13 @@ class Inputs:
         return {camera: self._node.count_publishers(t) for camera, t in self.topics.items()}
 
     def other_types(self) -> dict[str, str]:
-        """Type that someone publishes in place of images, for each camera where someone does."""
+        """Type that is published in place of images, for each camera without a single image."""
         types = {}
         for camera, topic in self.topics.items():
-            for info in self._node.get_publishers_info_by_topic(topic):
-                if info.topic_type != self._type_name:
-                    types[camera] = f"{info.topic_type}, not {self._type_name}"
+            publishers = self._node.get_publishers_info_by_topic(topic)
+            names = sorted({publisher.topic_type for publisher in publishers})
+            if names and self._type_name not in names:
+                types[camera] = f"{', '.join(names)}, not {self._type_name}"
         return types
 
     def _info_topic(self, camera: str, image_topic: str) -> str:
@@ -117,13 +118,19 @@ class Inputs:
         return f"{image_topic.rsplit('/', 1)[0]}/camera_info"
 
     def _subscribe(
-        self, kind: type, topic: str, camera: str, callback: Callable[[str, Any], None]
+        self,
+        kind: type,
+        topic: str,
+        camera: str,
+        callback: Callable[[str, Any], None],
+        incompatible: Callable[[str, str], None],
     ) -> None:
+        """Subscribe, and tell of each message, or of a publisher whose messages cannot come."""
         qos = QoSProfile(
             history=HistoryPolicy.KEEP_LAST, depth=5, reliability=ReliabilityPolicy.BEST_EFFORT
         )
         events = SubscriptionEventCallbacks(
-            incompatible_qos=lambda event: self._incompatible(topic, camera, event)
+            incompatible_qos=lambda event: incompatible(camera, _conflict(topic, event))
         )
         try:
             subscription = self._node.create_subscription(
@@ -173,11 +180,19 @@ class Inputs:
             f"image on {self.topics[camera]} refused: {fault}", throttle_duration_sec=LOG_SECONDS
         )
 
-    def _incompatible(self, topic: str, camera: str, event: Any) -> None:
-        policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
-        text = (
-            f"a publisher of {topic} offers another {policy} than the node asks for; change or "
-            f"remove qos_overrides.{topic}.subscription.{policy}"
-        )
-        self._statistics.remember(f"qos {camera}", text)
-        self._loggers[camera].error(text)
+    def _no_images(self, camera: str, conflict: str) -> None:
+        self._statistics.remember(f"qos {camera}", conflict)
+        self._loggers[camera].error(conflict)
+
+    def _no_info(self, camera: str, conflict: str) -> None:
+        self.intrinsics.setdefault(camera, conflict)
+        self._loggers[camera].error(conflict)
+
+
+def _conflict(topic: str, event: Any) -> str:
+    """What to say of a publisher whose quality of service does not meet the node's."""
+    policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
+    return (
+        f"a publisher of {topic} offers another {policy} than the node asks for; change or "
+        f"remove qos_overrides.{topic}.subscription.{policy}"
+    )

@@ -131,8 +131,10 @@ class GeLoc3rNode(LifecycleNode):
         return self._transition("shutdown", self.close)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Free everything, so that configure can be tried again."""
-        return self._transition("error processing", self.close)
+        """Free everything, so that configure can be tried again; why it failed stays told."""
+        forget_destroyed(self)
+        self.close()
+        return SUCCESS
 
     def _transition(
         self, name: str, work: Callable[[], None], undo: Callable[[], None] | None = None
@@ -170,9 +172,7 @@ class GeLoc3rNode(LifecycleNode):
             backend=settings.backend,
         )
         self._estimator.warm_up([(480, 640)] * len(settings.cameras))
-        self._frames = Frames(
-            self, lookup=settings.scale_source == "tf" or settings.output_frame == "base"
-        )
+        self._frames = Frames(self, lookup=settings.reads_tf)
         self.get_logger().info(
             f"weights {self._estimator.weights_id} on {self._estimator.device} in "
             f"{self._estimator.precision}; images decoded by {decoder_name()}"
@@ -261,6 +261,7 @@ class GeLoc3rNode(LifecycleNode):
             self._frames.clear_buffer()
 
     def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        forget_destroyed(self)
         self._discard()
         if self._intake is not None:
             self._intake.reset()

@@ -273,6 +273,18 @@ class Settings:
     )
     autostart: bool = _parameter(False, "Configure and activate at start.")
 
+    @property
+    def reads_tf(self) -> bool:
+        """Whether transforms of others are needed."""
+        return self.scale_source == "tf" or self.output_frame == "base"
+
+    @property
+    def longest_pause(self) -> float:
+        """Seconds for which a set may have to wait for its turn, and then for TF."""
+        turn = 1.0 / self.max_update_rate if self.max_update_rate else 0.0
+        lookups = (self.scale_source == "tf") + 2 * (self.output_frame == "base")
+        return turn + lookups * (len(self.cameras) - 1) * self.tf_timeout
+
     def check(self) -> None:
         """Check the values against each other.
 

@@ -16,7 +16,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 
-from geloc3r_ros.errors import ConfigError, GeLoc3rError
+from geloc3r_ros.errors import ConfigError, GeLoc3rError, ImageError
 from geloc3r_ros.inference import Latency, PoseEstimate, RelativePoseEstimator, undistort
 from geloc3r_ros.inference.intrinsics import Intrinsics
 from geloc3r_ros.inference.messages import decode_compressed, decode_image, stamp_nanoseconds
@@ -64,6 +64,7 @@ class Pipeline:
         self._loggers = camera_loggers(node, settings().cameras)
         self._slot = self._void_before = float("-inf")
         self._lock = threading.Lock()
+        self._publishing = threading.Lock()
         others = settings().cameras[1:]
         self._outputs = {camera: Outputs(node, camera) for camera in others}
         self._debug_image = node.create_publisher(Image, "~/debug_image", QoSProfile(depth=1))
@@ -79,8 +80,9 @@ class Pipeline:
         self._estimator.clear_cache()
 
     def void(self) -> None:
-        """Publish nothing of the sets that were matched before now."""
-        self._void_before = time.monotonic()
+        """Publish nothing more of the sets that were matched before now."""
+        with self._publishing:
+            self._void_before = time.monotonic()
 
     def process(self, images: ImageSet) -> Callable[[], None]:
         """Estimate the poses of one set, and return what publishes them.
@@ -100,7 +102,7 @@ class Pipeline:
             if not self._node.context.ok():
                 return None  # a signal ended ROS while the set was in work: nothing can be said
             self._statistics.remember("error", f"{type(error).__name__}: {error}")
-            self._statistics.count("failed")
+            self._statistics.count("failed", answers="matched")
             self._node.get_logger().error(
                 f"set lost to a defect, please report it:\n{traceback.format_exc()}",
                 throttle_duration_sec=LOG_SECONDS,
@@ -128,8 +130,10 @@ class Pipeline:
         settings = self._settings()
         frame_ids = self._frame_ids(images, settings)
         started = time.monotonic()
-        decode = decode_compressed if settings.image_transport == "compressed" else decode_image
-        rgbs = [decode(message) for message in images.messages]
+        rgbs = [
+            self._decoded(camera, message, settings)
+            for camera, message in zip(settings.cameras, images.messages)
+        ]
         known = [self._known(camera, rgb) for camera, rgb in zip(settings.cameras, rgbs)]
         self._note_use(known, settings)
         if settings.rectify:
@@ -152,9 +156,6 @@ class Pipeline:
         estimates: Sequence[PoseEstimate],
         settings: Settings,
     ) -> None:
-        if images.matched < self._void_before:
-            self._statistics.count("dropped")
-            return
         started = time.monotonic()
         problems = []
         for i, (camera, estimate) in enumerate(zip(settings.cameras[1:], estimates), start=1):
@@ -170,7 +171,12 @@ class Pipeline:
             except GeLoc3rError as error:
                 problems.append(f"camera {camera}: {error}")
                 continue
-            self._publish(camera, *moved, estimate, images.matched, settings)
+            with self._publishing:
+                # The time may have gone back while the network worked, or while TF was waited for.
+                if images.matched < self._void_before:
+                    self._statistics.count("dropped")
+                    return
+                self._publish(camera, *moved, estimate, images.matched, settings)
             if i == 1 and self._debug_image.get_subscription_count():
                 picture = draw(rgbs[0], rgbs[1], report, settings.debug_image_width)
                 self._debug_image.publish(_image_message(picture, images.messages[0].header))
@@ -186,7 +192,14 @@ class Pipeline:
         self._statistics.measure("network", estimation.encode + estimation.decode)
         self._statistics.measure("overhead", total - estimation.total)
         self._statistics.measure("latency", total)
-        self._statistics.count("processed")
+        self._statistics.count("processed", answers="matched")
+
+    def _decoded(self, camera: str, message: Any, settings: Settings) -> npt.NDArray[np.uint8]:
+        decode = decode_compressed if settings.image_transport == "compressed" else decode_image
+        try:
+            return decode(message)
+        except GeLoc3rError as error:
+            raise ImageError(f"camera {camera}: {error}") from error
 
     def _frame_ids(self, images: ImageSet, settings: Settings) -> list[str]:
         overrides = settings.frame_ids or ("",) * len(settings.cameras)
@@ -314,7 +327,7 @@ class Pipeline:
         self._node.get_logger().error(conflict, throttle_duration_sec=LOG_SECONDS)
 
     def _refuse(self, reason: str) -> None:
-        self._statistics.count("refused")
+        self._statistics.count("refused", answers="matched")
         self._statistics.remember("error", reason)
         self._node.get_logger().warning(
             f"set refused: {reason}", throttle_duration_sec=LOG_SECONDS

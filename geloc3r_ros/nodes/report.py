@@ -23,6 +23,8 @@ Array = npt.NDArray[np.float64]
 # configuration, and some warn above it.
 UNKNOWN_VARIANCE = 1e3
 
+NO_SCALE = "no translation: between base frames it takes a scale; set scale.source"
+
 
 @dataclass(frozen=True, eq=False)
 class Report:
@@ -121,6 +123,8 @@ def in_base_frames(report: Report, T_A_a: Array, T_b_B: Array) -> Report:
     )
     if report.scale_known and report.translation_valid:
         return moved
+    if report.translation_valid:
+        moved = replace(moved, reason=NO_SCALE)
     return _without_translation(moved, UNKNOWN_VARIANCE)
 
 

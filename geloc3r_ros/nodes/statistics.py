@@ -31,16 +31,20 @@ class Statistics:
             self.started = time.monotonic()
             self._counts: Counter[str] = Counter()
             self._times: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=WINDOW))
+            self._unanswered: dict[str, float] = {}
             self._values: dict[str, deque[tuple[float, float]]] = defaultdict(
                 lambda: deque(maxlen=WINDOW)
             )
             self._texts: dict[str, tuple[str, float]] = {}
 
-    def count(self, event: str) -> None:
-        """Note that an event happened now."""
+    def count(self, event: str, *, answers: str = "") -> None:
+        """Note that an event happened now; it may answer all of another event so far."""
         with self._lock:
+            now = time.monotonic()
             self._counts[event] += 1
-            self._times[event].append(time.monotonic())
+            self._times[event].append(now)
+            self._unanswered.setdefault(event, now)
+            self._unanswered.pop(answers, None)
 
     def measure(self, name: str, value: float) -> None:
         """Note a measured value."""
@@ -72,13 +76,11 @@ class Statistics:
             times = self._times[event]
             return time.monotonic() - (times[-1] if times else self.started)
 
-    def unanswered(self, event: str, answer: str) -> float:
+    def unanswered(self, event: str) -> float:
         """Seconds since the first of these events after the last answer to any; 0 without one."""
         with self._lock:
-            answers, times = self._times[answer], self._times[event]
-            last = answers[-1] if answers else self.started
-            first = next((at for at in times if at > last), None)
-            return 0.0 if first is None else time.monotonic() - first
+            now = time.monotonic()
+            return now - self._unanswered.get(event, now)
 
     def percentile(self, name: str, percent: float, seconds: float = math.inf) -> float:
         """Percentile of the latest values, of the last ``seconds``; NaN without any."""

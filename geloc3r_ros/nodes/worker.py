@@ -21,7 +21,7 @@ class NewestWorkers(Generic[Item]):
         work: Works on an item, as many at once as there are threads, and returns what is left to
             do. That is done for one item after the other, in the order in which they were put.
             Both must handle their own errors.
-        on_drop: Told of each item that was overtaken.
+        on_drop: Told of each item that was overtaken or discarded.
         threads: How many.
     """
 
@@ -49,9 +49,11 @@ class NewestWorkers(Generic[Item]):
             self._on_drop(overtaken)
 
     def discard(self) -> None:
-        """Forget the item that waits, if one does."""
+        """Drop the item that waits, if one does."""
         with self._condition:
-            self._waiting = None
+            dropped, self._waiting = self._waiting, None
+        if dropped is not None:
+            self._on_drop(dropped)
 
     def stop(self) -> None:
         """Finish the items in work, forget the one that waits, end the threads."""

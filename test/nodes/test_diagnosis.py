@@ -36,7 +36,8 @@ class Bench:
         for _ in range(round(10 * seconds)):
             self.clock.now += 0.1
             for event in events:
-                self.counted.count(event)
+                answers = "matched" if event in ("processed", "refused") else ""
+                self.counted.count(event, answers=answers)
         return self
 
     def healthy(self, seconds=10.0, without=()):
@@ -204,6 +205,29 @@ def test_a_network_that_hangs_is_told(bench):
         "sets are matched, but none was finished for 7 s: the network is slower than "
         "watchdog.timeout, or hangs",
     )
+
+
+@pytest.mark.parametrize("setting", [{"watchdog_timeout": 200.0}, {"max_update_rate": 0.005}])
+def test_a_network_that_hangs_is_told_however_long_the_watchdog(bench, setting):
+    bench.settings = replace(bench.settings, **setting)
+    bench.healthy().healthy(seconds=199, without=("processed", "valid"))
+    assert bench.verdict()[0] == OK
+    bench.healthy(seconds=10, without=("processed", "valid"))
+    assert "none was finished for 209 s" in bench.verdict()[1]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"max_update_rate": 0.1}, {"scale_source": "tf", "tf_timeout": 10.0}],
+)
+def test_sets_that_are_refused_at_a_low_rate_are_not_blamed_on_the_network(bench, setting):
+    bench.settings = replace(bench.settings, **setting)
+    for _ in range(5):
+        bench.counted.remember("error", "no transform base_link <- left")
+        bench.run("received left", "received right", "matched", "refused", seconds=0.1)
+        for _ in range(99):
+            bench.run("received left", "received right", "matched", seconds=0.1)
+            assert bench.verdict() == (ERROR, "no transform base_link <- left")
 
 
 def test_cameras_that_paused_give_no_alarm_when_they_go_on(bench):

@@ -13,6 +13,8 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 
+from geloc3r_ros.inference import RelativePoseEstimator
+
 PAIR = [picture(1), picture(2)]
 
 CONFIGURE = Transition.TRANSITION_CONFIGURE
@@ -140,6 +142,20 @@ def test_configure_fails_in_words_and_can_be_tried_again(robot, parameters, word
     elif name in cure:
         assert set_parameter(robot, name, cure[name]).successful
     assert change(robot, CONFIGURE) == (name != "sync.slopp")
+
+
+def test_a_defect_in_a_transition_stays_told(robot, monkeypatch):
+    def load(*_, **__):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(RelativePoseEstimator, "load", load)
+    robot = robot()
+    assert not change(robot, CONFIGURE)
+    assert state(robot) == "unconfigured"
+    words = "unconfigured: no poses are estimated; last error: RuntimeError: out of luck"
+    assert wait_until(lambda: robot.says() == words), robot.says()
+    monkeypatch.undo()
+    assert change(robot, CONFIGURE)
 
 
 def test_an_exported_network_runs_in_the_node(robot, exported):

@@ -21,6 +21,7 @@ from rcl_interfaces.msg import Log
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 from tf2_msgs.msg import TFMessage
 from tf2_ros import StaticTransformBroadcaster
@@ -28,6 +29,7 @@ from tf2_ros import StaticTransformBroadcaster
 from geloc3r_ros import geometry as g
 from geloc3r_ros.inference.messages import stamp_nanoseconds
 from geloc3r_ros.model import GeLoc3r, ModelConfig, WeightsInfo, save_weights
+from geloc3r_ros.nodes.bare_node import bare_node
 from geloc3r_ros.nodes.debug_image import draw
 from geloc3r_ros.nodes.poses import transform_from_message, transform_message
 from geloc3r_ros.nodes.report import assess, with_scale
@@ -129,6 +131,18 @@ def test_compressed_images(robot, estimator):
         robot.publish(f"/{camera}/image/compressed", message)
     T = matrix(relative(robot)[0].pose.pose)
     assert pytest.approx(estimator.estimate(*PAIR).T_1_2, abs=1e-6) == T
+
+
+def test_a_compressed_image_that_cannot_be_read_is_named_by_its_camera(robot):
+    robot = robot({"image_transport": "compressed"})
+    robot.start()
+    for camera, rgb in zip(("left", "right"), PAIR):
+        message = compressed_message(rgb, camera, BASE_STAMP)
+        if camera == "right":
+            message.data = message.data[:500]
+        robot.publish(f"/{camera}/image/compressed", message)
+    assert wait_until(lambda: robot.value("sets refused") == "1")
+    assert robot.value("last error").startswith("camera right: ")
 
 
 def test_three_cameras(robot, estimator):
@@ -449,33 +463,38 @@ def test_old_sets_are_dropped(robot):
 
 
 @contextmanager
-def held_up(robot):
-    """Let the network wait with its next sets until the end; yields what tells that one waits."""
-    estimator, waits, go = robot.node._estimator, threading.Event(), threading.Event()
-    estimate_set = estimator.estimate_set
+def held_up(owner, method):
+    """Let the next calls of a method wait until the end; yields what tells that one waits."""
+    waits, go, work = threading.Event(), threading.Event(), getattr(owner, method)
 
     def late(*arguments):
         waits.set()
         go.wait(30.0)
-        return estimate_set(*arguments)
+        return work(*arguments)
 
-    estimator.estimate_set = late
+    setattr(owner, method, late)
     try:
         yield waits
     finally:
         go.set()
-        estimator.estimate_set = estimate_set
+        setattr(owner, method, work)
 
 
+@pytest.mark.parametrize("held", ["estimate_set", "transform"])
 @pytest.mark.parametrize("event", ["disabled", "reset", "new pass"])
-def test_nothing_of_before_is_published_after(robot, event):
-    robot = robot()
+def test_nothing_of_before_is_published_after(robot, event, held):
+    robot = robot({"scale.source": "tf", "tf.timeout": 5.0})
     robot.listen_to_poses()
     robot.start()
-    stamps = {BASE_STAMP + 100 * PERIOD + k * PERIOD for k in range(4)}
-    with held_up(robot) as waits:
-        for stamp in sorted(stamps):
-            robot.send(PAIR, stamp)
+    broadcast_static(
+        robot, "left_optical", "right_optical", g.make_transform(np.eye(3), [1, 0, 0])
+    )
+    first = BASE_STAMP + 100 * PERIOD
+    last = BASE_STAMP if event == "new pass" else first + 10 * PERIOD
+    owner = robot.node._estimator if held == "estimate_set" else robot.node._frames
+    with held_up(owner, held) as waits:
+        for k in range(4):
+            robot.send(PAIR, first + k * PERIOD)
         assert waits.wait(30.0)
         assert wait_until(lambda: robot.value("sets matched") == "4")
         if event == "disabled":
@@ -483,11 +502,14 @@ def test_nothing_of_before_is_published_after(robot, event):
             assert robot.call(SetBool, "/geloc3r/enable", SetBool.Request(data=True)).success
         elif event == "reset":
             assert robot.call(Trigger, "/geloc3r/reset", Trigger.Request()).success
-        robot.send(PAIR, BASE_STAMP)
-        matched = robot.node._statistics.total
-        assert wait_until(lambda: matched("matched") == (1 if event == "reset" else 5))
-    assert stamp_nanoseconds(relative(robot)[0].header.stamp) == BASE_STAMP
+        robot.send(PAIR, last)
+        count = robot.node._statistics.total
+        assert wait_until(lambda: count("matched") == (1 if event == "reset" else 5))
+    assert stamp_nanoseconds(relative(robot)[0].header.stamp) == last
     assert len(robot.poses()) == 1
+    assert wait_until(lambda: count("processed") == 1)
+    if event != "reset":  # which forgets what was counted before
+        assert count("dropped") == 4
 
 
 def test_one_camera_without_scale_does_not_silence_the_others(robot):
@@ -541,6 +563,32 @@ def test_reset_forgets_transforms_of_a_later_time(robot):
     assert [stamp_nanoseconds(m.header.stamp) for m in robot.poses()][1] == BASE_STAMP
 
 
+def test_a_late_transform_of_the_pass_before_costs_no_later_one(robot):
+    robot = robot({"scale.source": "tf", "tf.timeout": 2.0})
+    robot.listen_to_poses()
+    robot.start()
+    moved = TransformStamped(child_frame_id="right_optical")
+    moved.header.frame_id = "left_optical"
+    moved.transform.translation.x = 1.5
+    for shift in (-3 * PERIOD, 1000 * PERIOD, -2 * PERIOD, -PERIOD, PERIOD):
+        stamp_message(moved.header.stamp, BASE_STAMP + shift)
+        robot.publish("/tf", TFMessage(transforms=[moved]))
+    robot.send(PAIR, BASE_STAMP)
+    assert relative(robot)[0].scale_known
+
+
+def test_resets_leave_nothing_behind(robot):
+    robot = robot()
+    robot.start()
+
+    def references():
+        assert robot.call(Trigger, "/geloc3r/reset", Trigger.Request()).success
+        return len(robot.node.default_callback_group.entities)
+
+    before = [references() for _ in range(3)][-1]
+    assert [references() for _ in range(5)] == [before] * 5
+
+
 def test_a_higher_rate_counts_at_once(robot):
     robot = robot({"max_update_rate": 0.01})
     robot.listen_to_poses()
@@ -570,6 +618,33 @@ def test_latched_camera_info_arrives_where_it_is_asked_for(robot):
     assert wait_until(lambda: robot.value("images without intrinsics") == "2")
     assert robot.value("left camera_info") == "not in use, another camera has none"
     assert robot.value("right camera_info") == "no camera_info has arrived"
+
+
+def test_camera_info_that_is_not_offered_as_it_is_asked_for_is_named(robot):
+    topic = "/left/camera_info"
+    durability = f"qos_overrides.{topic}.subscription.durability"
+    robot = robot({durability: "transient_local"})
+    robot.listen_to_poses()
+    robot.tester.create_publisher(CameraInfo, topic, 1)
+    robot.start()
+    assert wait_until(lambda: "left" in robot.node._inputs.intrinsics)
+    robot.send(PAIR)
+    relative(robot)
+    words = f"a publisher of {topic} offers another durability"
+    assert wait_until(lambda: robot.value("left camera_info").startswith(words))
+    assert words not in robot.says()  # images come
+
+
+def test_another_type_is_told_only_where_nobody_publishes_images(robot):
+    robot = robot()
+    robot.start()
+    others = robot.node._inputs.other_types
+    with bare_node("stranger") as stranger:  # one context takes one type for a topic
+        stranger.create_publisher(String, "/left/image", 1)
+        words = "std_msgs/msg/String, not sensor_msgs/msg/Image"
+        assert wait_until(lambda: others() == {"left": words})
+        robot.tester.create_publisher(Image, "/left/image", 1)
+        assert wait_until(lambda: others() == {})
 
 
 def test_a_misspelt_qos_is_named_and_leaves_nothing_behind(robot):

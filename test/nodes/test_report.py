@@ -175,6 +175,7 @@ def test_without_scale_only_the_rotation_moves_to_base_frames():
     # A turn about the camera's y (down, tilted) axis is one about (-0.6, 0, -0.8) of the robot.
     moved = in_base_frames(REPORT, T_BASE_A, T_B_TRAILER)
     assert moved.valid
+    assert "scale.source" in moved.reason
     assert moved.T_a_b[:3, :3] == pytest.approx(g.rotation_about([-0.6, 0, -0.8], 0.1))
     assert_without_translation(moved, 1e3)
 
