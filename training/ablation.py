@@ -45,7 +45,17 @@ STATE, LOGS, TEST = "seed{}.pt", "seed{}.json", "test{:03d}.npz"
 TESTED = "test.json"
 OF_AN_ARM = tuple(
     f"stages.0.{name}"
-    for name in ("objective", "gcr.", "auxiliary.", "learning_rate", "final_rate", "weight_decay")
+    for name in (
+        "objective",
+        "gcr.",
+        "auxiliary.rounds",
+        "auxiliary.translation",
+        "auxiliary.match",
+        "auxiliary.correlation",
+        "learning_rate",
+        "final_rate",
+        "weight_decay",
+    )
 )
 """Settings in which arms may differ begin so."""
 OF_OBSERVATION = (
@@ -77,13 +87,17 @@ class AblationConfig:
     def __post_init__(self) -> None:
         if len(self.training.stages) != 1:
             raise ConfigError(f"stages holds {len(self.training.stages)}; arms differ in one")
+        if self.training.mixture:
+            raise ConfigError(
+                "training.mixture is given, but arms are trained on rendered places: leave it out"
+            )
         if not self.arms or not self.seeds:
             raise ConfigError("arms or seeds is empty; give at least one of each")
         common = flat(self.training.as_dict())
         for name in self.arms:
             settings = flat(self.arm(name, self.training.seed).as_dict())
-            for key, value in settings.items():
-                if value != common.get(key) and not key.startswith(OF_AN_ARM):
+            for key in {**common, **settings}:
+                if settings.get(key) != common.get(key) and not key.startswith(OF_AN_ARM):
                     raise ConfigError(
                         f"arm {name} changes {key}, which all arms share: leave it, or change it "
                         "in training"

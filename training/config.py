@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from geloc3r_ros.errors import ConfigError
 from geloc3r_ros.model import ModelConfig
+from geloc3r_ros.model.matching import FINE_CELL
 from geloc3r_training.data.mixture_config import MixtureConfig
 from geloc3r_training.gcr import GcrConfig
 from geloc3r_training.typed_yaml import Range, fill, read_yaml, with_overrides
@@ -245,6 +246,12 @@ class TrainingConfig:
                 raise ConfigError(
                     "objective matching has no term: give auxiliary.correlation, .attention, "
                     ".match or .translation a weight"
+                )
+            own_teacher = stage.objective == "consistency" and not stage.teacher
+            if own_teacher and design == "matching" and stage.gcr.coarse_stride % FINE_CELL:
+                raise ConfigError(
+                    f"gcr.coarse_stride is {stage.gcr.coarse_stride}; the descriptors are "
+                    f"{FINE_CELL} pixels apart: give a multiple"
                 )
             if stage.auxiliary.rounds and (stage.objective == "matching" or design != "matching"):
                 raise ConfigError(

@@ -124,6 +124,7 @@ class Consistency(Objective):
             *_views(batch, regressed.seen, regressed.seen.maps),
             *(pose_from_raw(raw) for raw in regressed.raw),
             batch.T_2_1,
+            has_direction=batch.moved(self.config.gcr.min_translation),
             pair_ids=batch.ids,
             step=step,
             seed=self.seed,

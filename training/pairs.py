@@ -33,6 +33,9 @@ __all__ = ["PairBatch", "Pairs", "Share"]
 
 SCENES_A_STAGE = 2**28
 SCENES_A_SEED = 2**32
+AT_REST = 1e-3
+"""Baseline up to which a pair without depth has not moved, in the unit of its poses: a millimetre
+in a recording, and far above the rounding of two equal poses."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +87,12 @@ class PairBatch:
     def moved(self, least: float) -> Tensor:
         """Whether the baseline is at least so long, over the median depth of view 1, (B,).
 
-        Without depth it may be in any unit, and whatever is not 0 counts.
+        Without depth it may be in any unit, and whatever is not at rest counts.
         """
         length = torch.linalg.vector_norm(self.T_2_1[:, :3, 3], dim=-1)
         depth = self.depth[:, 0]
         with_depth = (depth > 0).flatten(1).any(1)
-        return torch.where(with_depth, length >= least * median_depth(depth), length > 0)
+        return torch.where(with_depth, length >= least * median_depth(depth), length > AT_REST)
 
 
 class Share(NamedTuple):

@@ -52,8 +52,8 @@ def run(
 
     Ctrl-C, SIGTERM and --minutes end it at the end of a step with a checkpoint and exit code 0.
 
-    Several processes share the batches where torchrun --nproc-per-node 8 -m geloc3r_training.train
-    stands instead of geloc3r-train.
+    Several processes share the places of a batch where
+    torchrun --nproc-per-node 2 -m geloc3r_training.train stands instead of geloc3r-train.
 
     Examples:
 

@@ -40,6 +40,9 @@ __all__ = ["LAST", "DivergedError", "Trainer"]
 
 LAST, BEST, STAGE = "last.pt", "best.pt", "stage{}.pt"
 
+OF_THE_NETWORK = ("simulated", "matching", "pose")
+"""Objectives without parameters of their own."""
+
 STEPS_BETWEEN_AGREEMENTS = 5
 """Few: who launches processes may give them no more than half a minute to stop."""
 
@@ -88,6 +91,7 @@ class Trainer:
             else Pairs(config.data, config.seed, device)
         )
         self.held_out: list[PairBatch] = []
+        self.written = 0
         self.metrics: dict[str, Any] = {}
         self.best = -1.0
         self._begin()
@@ -99,6 +103,7 @@ class Trainer:
             self.index, self.step = 0, 0
             self.stage = self._stage(starting_parts(self.config))
             return
+        self.written = _written(last)
         found = Checkpoint.read(last)
         _refuse_other_settings(self.config, found, last)
         self.index, self.step = found.stage, found.step
@@ -128,13 +133,17 @@ class Trainer:
             Whether the training is at its end.
 
         Raises:
-            ConfigError: if another process trains in the folder.
+            ConfigError: if another process trains in the folder, or did since this one began.
             DivergedError: if losses or gradients stay not finite.
         """
         main = self.accelerator.is_main_process
         alone = sole_user(self.folder) if main else nullcontext()
         logs = Logbook(self.folder, self.console, main)
         with alone, logs, Interrupt(minutes) as interrupt:
+            if main and _written(self.folder / LAST) != self.written:
+                raise ConfigError(
+                    f"another process trained in {self.folder} while this one began: run it again"
+                )
             while not self.done:
                 if self.step >= self.stage.config.steps:
                     parts = self.stage.average.state_dict()
@@ -177,7 +186,7 @@ class Trainer:
     def _batches(self) -> Iterator[PairBatch] | Iterator[MatchBatch]:
         start, stage = 0 if self.overfit else self.step, self.stage.config
         if stage.objective == "simulated":
-            return simulated_matches(
+            matches = simulated_matches(
                 self.config.seed,
                 self.index,
                 stage,
@@ -186,6 +195,7 @@ class Trainer:
                 self.config.data.workers,
                 self.accelerator.device,
             )
+            return itertools.repeat(next(matches)) if self.overfit else matches
         batches = self.pairs.of_stage(self.index, stage, start, self.share)
         if not self.overfit:
             return batches
@@ -248,6 +258,7 @@ class Trainer:
 
     def _save(self, at_end: bool) -> None:
         self._save_as(LAST)
+        self.written = _written(self.folder / LAST)
         if at_end and self.accelerator.is_main_process:
             shutil.copyfile(self.folder / LAST, self.folder / STAGE.format(self.index))
 
@@ -267,6 +278,11 @@ class Trainer:
     def _total(self) -> int:
         """Steps of all stages that are done."""
         return sum(stage.steps for stage in self.config.stages[: self.index]) + self.step
+
+
+def _written(file: Path) -> int:
+    """When a file was written, nanoseconds; 0 where there is none."""
+    return file.stat().st_mtime_ns if file.exists() else 0
 
 
 def _check_stages(config: TrainingConfig, processes: int) -> None:
@@ -289,13 +305,20 @@ def _check_stages(config: TrainingConfig, processes: int) -> None:
                     f"{'pairs' if simulated else 'places'} for {processes} processes"
                 )
             freeze(network, stage.freeze)
+            if stage.objective in OF_THE_NETWORK and not any(
+                parameter.requires_grad for parameter in network.parameters()
+            ):
+                raise ConfigError(
+                    f"freeze {list(stage.freeze)} leaves nothing to train by {stage.objective}"
+                )
             if stage.teacher and not Path(stage.teacher).is_file():
                 raise ConfigError(f"the teacher {stage.teacher} is no file")
             if stage.objective == "consistency" and not (described or stage.teacher):
                 raise ConfigError(NO_TEACHER)
         except ConfigError as error:
             raise ConfigError(f"stages.{index}: {error}") from error
-        described |= stage.objective == "descriptors"
+        # A stage hands on its own parts alone.
+        described = network.config.design == "matching" or stage.objective == "descriptors"
 
 
 def starting_parts(config: TrainingConfig) -> dict[str, Tensor]:

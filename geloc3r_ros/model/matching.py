@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from geloc3r_ros.model.efficientnet import FEATURES, EfficientNetLite0
 
-__all__ = ["CELL", "ConvEmbed", "Described", "Matcher", "Matches", "reference_pixels"]
+__all__ = ["CELL", "FINE_CELL", "ConvEmbed", "Described", "Matcher", "Matches", "reference_pixels"]
 
 CELL, FINE_CELL, FINEST_CELL = 8, 4, 2
 """Pixels between coarse, between fine and between finest descriptors."""

@@ -106,11 +106,28 @@ def test_another_ablation_does_not_go_on(unbroken, change):
         run(folder, change)
 
 
-@pytest.mark.parametrize("change", ["data.rotation=10", "stages.0.steps=9", "average=0.5"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "data.rotation=10",
+        "stages.0.steps=9",
+        "average=0.5",
+        "stages.0.auxiliary.attention=1",
+        "data.sizes=[[48, 64]]",
+    ],
+)
 def test_an_arm_that_changes_what_all_share_is_refused(change):
     key = change.partition("=")[0]
-    with pytest.raises(ConfigError, match=f"arm odd changes {key}, which all arms share"):
-        load_ablation(SHIPPED, (*TOY, f"arms={{odd: [{change}]}}"))
+    two_sizes = "training.data.sizes=[[48, 64], [64, 48]]"
+    with pytest.raises(ConfigError, match=f"arm odd changes {key}.*, which all arms share"):
+        load_ablation(SHIPPED, (*TOY, two_sizes, f"arms={{odd: ['{change}']}}"))
+
+
+def test_an_ablation_on_recordings_is_refused():
+    part = "{dataset: bag, root: drives, pairs: 8}"
+    mixture = f"training.mixture={{parts: [{part}], cache: cache}}"
+    with pytest.raises(ConfigError, match=r"training\.mixture is given, but arms"):
+        load_ablation(SHIPPED, (*TOY, mixture))
 
 
 def test_arms_that_see_other_depths_are_given_other_observations(tmp_path):

@@ -50,6 +50,7 @@ def test_overrides_reach_every_level(smoke):
         ("network.changes.width=9", "no dimension 'width'"),
         ("network.changes.encoder_dim=50", "encoder_dim is 50; it must be a multiple of"),
         ("stages.2.gcr.points=3", "gcr.points is 3; a pose takes 4 or more"),
+        ("stages.2.gcr.coarse_stride=6", "coarse_stride is 6; the descriptors are 4 pixels apart"),
         ("stages=[]", "stages is empty"),
         ("stages.0.auxiliary.attention_block=2", "the decoder has 2 blocks"),
         ("stages.0.objective=matching", "rounds is 0.5; objective matching .* leave it at 0"),

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whole trainings of a few steps: going on, sharing, stopping, failing, learning."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -116,6 +117,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path, trainer):
     [
         ("stages.2.freeze=[patch_embed.stm]", r"stages.2: freeze: no part 'patch_embed.stm'"),
         ("stages.2.teacher=nowhere.pth", r"stages.2: the teacher nowhere.pth is no file"),
+        ("stages.0.freeze=[all]", r"stages.0: freeze \['all'\] leaves nothing to train by pose"),
     ],
 )
 def test_what_a_later_stage_could_not_begin_with_is_found_at_once(trainer, change, message):
@@ -146,6 +148,43 @@ def test_a_folder_has_one_training_at_a_time(tmp_path, trainer):
     assert training.step == 0
     training.run()
     assert training.done
+
+
+def test_who_began_beside_another_training_does_not_write_over_it(tmp_path, trainer):
+    late = trainer("shared", *SHORT)
+    trainer("shared", *SHORT).run(minutes=0)
+    before = (tmp_path / "shared" / "last.pt").read_bytes()
+    with pytest.raises(ConfigError, match=r"another process trained in .*shared while"):
+        late.run()
+    assert (tmp_path / "shared" / "last.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize("between", ["pose", "consistency"])
+def test_descriptors_teach_the_next_stage_alone(trainer, between):
+    objectives = ("descriptors", between, "consistency")
+    zero = "auxiliary: {attention: 0, match: 0, translation: 0}"
+    stages = [
+        f"{{objective: {name}, steps: 1, batch_size: 2, learning_rate: 1.0e-3, {zero}}}"
+        for name in objectives
+    ]
+    with pytest.raises(ConfigError, match=r"stages\.2: stage consistency has no teacher"):
+        trainer("run", "network.variant=large", f"stages=[{', '.join(stages)}]")
+
+
+def test_where_nothing_can_be_locked_a_training_runs_with_a_warning(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.warns(UserWarning, match="cannot be locked"), sole_user(tmp_path):
+        pass
+
+
+def test_simulated_matches_of_one_batch_come_again(trainer):
+    no_images = "stages.0.auxiliary={attention: 0, match: 0, translation: 0}"
+    training = trainer("simulated", "stages.0.objective=simulated", no_images, overfit=True)
+    batches = training._batches()
+    assert next(batches) is next(batches)
 
 
 def test_the_matches_of_one_batch_are_learnt_by_heart(trainer):

@@ -124,7 +124,8 @@ class GeometricConsistency(nn.Module):
         maps = teacher(torch.cat((image_1, image_2)), places)
         view_1 = View(depth_1, K_1, TokenMap(tokens[0], views[0].grid), maps[0])
         view_2 = View(depth_2, K_2, TokenMap(tokens[1], views[1].grid), maps[1])
-        result = gcr(view_1, view_2, *T_hats, T_2_1, pair_ids=pair_ids, step=step, seed=seed)
+        key = {"pair_ids": pair_ids, "step": step, "seed": seed}
+        result = gcr(view_1, view_2, *T_hats, T_2_1, has_direction=moved, **key)
         result.total.backward()
 
     Args:
@@ -147,6 +148,7 @@ class GeometricConsistency(nn.Module):
         T_hat_1_2: Tensor,
         T_2_1: Tensor,
         *,
+        has_direction: Tensor,
         pair_ids: Sequence[int],
         step: int,
         seed: int = 0,
@@ -160,6 +162,7 @@ class GeometricConsistency(nn.Module):
             T_hat_2_1: Regressed pose of camera 1 in camera 2, (B, 4, 4).
             T_hat_1_2: Regressed pose of camera 2 in camera 1, (B, 4, 4).
             T_2_1: True pose, (B, 4, 4), in the unit of the depths.
+            has_direction: Which pairs moved far enough for their translation to have one, (B,).
             pair_ids: A number a pair that the batch layout does not change.
             step: Step of training.
             seed: Seed of training.
@@ -168,8 +171,6 @@ class GeometricConsistency(nn.Module):
         key = (seed, step, pair_ids)
         observed = observed or observe(view_1, view_2, T_2_1, self.config, *key)
         T_2_1 = scale_lengths(T_2_1, 1.0 / median_depth(view_1.depth))
-        length = torch.linalg.vector_norm(T_2_1[:, :3, 3], dim=-1)
-        has_direction = length >= self.config.min_translation
         pose = pose_step(T_hat_2_1, T_hat_1_2, T_2_1, has_direction, self.config.pose_weight)
         generators = pair_generators(*key, use=1)
 

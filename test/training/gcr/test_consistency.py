@@ -7,6 +7,7 @@ import torch
 
 from geloc3r_training.gcr import GcrConfig, GeometricConsistency, pose_step
 from geloc3r_training.gcr.diagnostics import means
+from geloc3r_training.gcr.pairs import median_depth
 from geloc3r_training.gcr.se3 import inverse, make_transform, retract
 
 CONFIG = GcrConfig.tiny(warm_up_steps=0, ramp_steps=0, points=128)
@@ -29,8 +30,10 @@ def gcr(config=CONFIG):
 
 def run(model, scene, T_hats, pair_ids=None, **options):
     pair_ids = range(len(scene.T_2_1)) if pair_ids is None else pair_ids
-    options = {"step": 5, **options}
-    return model(scene.view_1, scene.view_2, *T_hats, scene.T_2_1, pair_ids=pair_ids, **options)
+    length = scene.T_2_1[:, :3, 3].norm(dim=-1)
+    moved = length >= model.config.min_translation * median_depth(scene.view_1.depth)
+    options = {"step": 5, "pair_ids": pair_ids, "has_direction": moved, **options}
+    return model(scene.view_1, scene.view_2, *T_hats, scene.T_2_1, **options)
 
 
 def rows(scene, which):
