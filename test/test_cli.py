@@ -13,6 +13,7 @@ import torch
 from typer.testing import CliRunner
 
 from geloc3r_ros.cli import app
+from geloc3r_ros.commands.console import run_application
 from geloc3r_ros.errors import DeviceError, ImageError, WeightsError
 from geloc3r_ros.geometry import is_transform, rotation_from_quat_xyzw
 from geloc3r_ros.inference import RelativePoseEstimator, read_image
@@ -207,6 +208,12 @@ def test_a_user_error_ends_with_1_and_one_line(tmp_path):
     assert process.returncode == 1
     assert process.stdout == ""
     assert process.stderr == "error: a.jpg: there is no such file\n"
+
+
+def test_a_file_that_cannot_be_written_ends_with_its_name(tmp_path):
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(SystemExit, match=r"error: .*report\.html cannot be read or written: Is a"):
+        run_application((tmp_path / "report.html").read_text)
 
 
 def test_replay_without_ros_says_how_to_get_it(tmp_path):

@@ -11,10 +11,23 @@ from pathlib import Path
 
 from geloc3r_ros.errors import ConfigError
 
-__all__ = ["MODES", "PLAIN", "STAGES", "START_UP", "Case", "Measurement", "cases_of", "is_export"]
+__all__ = [
+    "MODES",
+    "PLAIN",
+    "RANDOM",
+    "STAGES",
+    "START_UP",
+    "Case",
+    "Measurement",
+    "cases_of",
+    "is_export",
+]
 
 PLAIN = "plain"
 """Backend of the baseline: the network as its equations stand, one view after the other."""
+
+RANDOM = ("large", "large-224")
+"""Variants without weights of their own: random ones are made, for their speed is the same."""
 
 MODES = ("pair", "stream")
 STAGES = ("image", "preprocess", "upload", "encode", "decode", "head")
@@ -133,9 +146,10 @@ def cases_of(
 
 def is_export(weights: str) -> bool:
     """Whether these are a folder of graphs: weights are files, and only they have a baseline."""
+    from geloc3r_ros.inference.exported import DESCRIPTION
     from geloc3r_ros.model.weights import SHIPPED
 
-    return weights not in SHIPPED and Path(weights).is_dir()
+    return weights not in (*SHIPPED, *RANDOM) and Path(weights, DESCRIPTION).is_file()
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -17,12 +17,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from geloc3r_ros.bench.cases import Case, Measurement
+from geloc3r_ros.bench.cases import RANDOM, Case, Measurement
 
-__all__ = ["RANDOM", "measure_case", "random_weights"]
-
-RANDOM = ("large", "large-224")
-"""Variants without weights of their own: random ones are made, for their speed is the same."""
+__all__ = ["measure_case", "random_weights"]
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from geloc3r_ros.commands.console import out
+from geloc3r_ros.commands.console import check_folder, out
 from geloc3r_ros.commands.eval import INTERRUPTED
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def bench(
     """
     from geloc3r_ros.bench.cases import MODES, cases_of, is_export
 
+    check_folder(output)
     cases = cases_of(
         weights=weights or ["tiny"],
         backends=backend or ["torch"],

@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from geloc3r_ros.errors import GeLoc3rError
+from geloc3r_ros.errors import ConfigError, GeLoc3rError
 
 if TYPE_CHECKING:
     from geloc3r_ros.geometry import Array
@@ -22,6 +24,7 @@ __all__ = [
     "UNTRAINED",
     "WEIGHTS_HELP",
     "application",
+    "check_folder",
     "out",
     "read_intrinsics",
     "run_application",
@@ -53,6 +56,24 @@ def run_application(app: typer.Typer, log_level: int = logging.WARNING) -> None:
         app()
     except GeLoc3rError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.exit(f"error: {error.filename} cannot be read or written: {error.strerror}")
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be made, or not be written to, before the work for it.
+
+    Raises:
+        ConfigError: if so.
+    """
+    there = folder.absolute()
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        why = "may not be written to" if there.is_dir() else "is no folder"
+        raise ConfigError(f"{folder}: {there} {why}; name another folder with --out")
 
 
 def read_intrinsics(text: str) -> Array:

@@ -15,7 +15,13 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from geloc3r_ros.commands.console import PRECISION_HELP, UNTRAINED, WEIGHTS_HELP, out
+from geloc3r_ros.commands.console import (
+    PRECISION_HELP,
+    UNTRAINED,
+    WEIGHTS_HELP,
+    check_folder,
+    out,
+)
 from geloc3r_ros.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -81,6 +87,7 @@ def pairs(
     """
     from geloc3r_ros.evaluation.pair_evaluation import evaluate_pairs
 
+    check_folder(output)
     methods = _load_methods(method, weights=weights, device=device, precision=precision)
     with _interruptible(output):
         results = evaluate_pairs(file, methods, output, _watch)
@@ -117,7 +124,9 @@ def bag(
     align: Annotated[Align, typer.Option(help="Alignment before APE and RPE.")] = Align.se3,
     moving_frame: Annotated[str, typer.Option(help="Frame whose pose the truth tells.")] = "",
     fixed_frame: Annotated[str, typer.Option(help="Frame that the truth is relative to.")] = "",
-    child_frame: Annotated[str, typer.Option(help="Frame b of poses that do not name it.")] = "",
+    child_frame: Annotated[
+        str, typer.Option(help="Frame b, where poses do not name it, or images name another.")
+    ] = "",
     weights: WeightsOption = "tiny",
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
@@ -137,6 +146,7 @@ def bag(
     from geloc3r_ros.evaluation.bag_evaluation import BagOptions, evaluate_bag
     from geloc3r_ros.evaluation.truth import TruthOptions
 
+    check_folder(output)
     options = BagOptions(
         truth=TruthOptions(
             source=truth, tolerance=tolerance, gap=gap, moving_frame=moving_frame,
@@ -248,7 +258,7 @@ def trust(
 
     pairs = read_pairs(file).pairs
     chosen = spread_out(pairs, bad)
-    others(chosen)  # refuses pairs of one place, before the network is loaded
+    others(chosen, pairs)  # refuses pairs of one place, before the network is loaded
     estimator = RelativePoseEstimator.load(weights, device=device, precision=precision)
     total = len(pairs) + len(chosen) * (len(NO_POSE) + len(NO_DIRECTION))
     judged = list(track(examine(estimator, pairs, bad), "asking", total=total, console=out))

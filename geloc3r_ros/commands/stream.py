@@ -79,11 +79,14 @@ def stream(
     poses: list[StreamPose] = []
     read, complete, interrupted = 0, False, False
     estimator = RelativePoseEstimator.load(
-        weights, device=device, precision=precision, backend=backend
+        weights,
+        device=device,
+        precision=precision,
+        backend=backend,
+        cache_size=max(8, 2 * step),  # so many to encode every frame once
     )
-    with open_frames(source, topic=images, rate=rate) as (total, frames):
-        given = (frame if K is None else frame._replace(K=K) for frame in read_ahead(frames))
-        found = estimate_stream(estimator, given, step)
+    with open_frames(source, topic=images, rate=rate, K=K) as (total, frames):
+        found = estimate_stream(estimator, read_ahead(frames), step)
         try:
             watched = track(found, description=source.name, total=total or None, console=out)
             for pose in watched:

@@ -17,6 +17,7 @@ from geloc3r_ros.evaluation.bag_images import (
     ImageSource,
     Shot,
     Streams,
+    cameras_of_frames,
     find_cameras,
     what_is_missing,
 )
@@ -54,7 +55,7 @@ class BagOptions:
         truth: where the truth is.
         images: topics of one camera or two; found where there is no choice.
         poses: topic of recorded poses; found likewise.
-        child_frame: frame b of recorded poses that do not name it.
+        child_frame: frame b, where recorded poses do not name it, or images name another.
         step: one camera: how many images b is after a.
         slop: two cameras: how far the stamps of a pair may differ, seconds.
         rectify: remove the lens distortion first.
@@ -118,11 +119,12 @@ class _Evaluation:
             "step": options.step,
             "slop": options.slop,
             "rectify": options.rectify,
+            "child_frame": options.child_frame,
             "method": method.name,
             **method.about,
         }
         with PredictionFile(self.out / method.name, run) as file:
-            found = predict_bag(self.bag, streams, method, file, options.step)
+            found = predict_bag(self.bag, streams, method, file, options.step, options.child_frame)
             for _ in self._read(found, method.name, self.bag.topics[cameras[0].image].count):
                 pass
         self.sync = streams.figures()
@@ -147,7 +149,10 @@ class _Evaluation:
         predictions = read_predictions(self.out / name)
         if not len(predictions):
             self.note_damage()
-            why = self.troubles or ["images of two cameras are a pair within --slop"]
+            why = self.troubles or [
+                "it takes images of two cameras within --slop, or of one camera more than --step, "
+                f"{self.options.step}"
+            ]
             raise BagError(f"{self.bag.path} has no pair to evaluate: {'; '.join(why)}")
         try:
             self.runs[name], trouble = with_truth(predictions, self.bag, self.options.truth)
@@ -228,7 +233,7 @@ def evaluate_bag(
             paths={name: path_figures(p, options.alignment) for name, p in paths.items()},
         )
         write_json(out / "metrics.json", results)
-        pictures = _pictures(bag, next(iter(runs.values())), options)
+        pictures = _pictures(bag, next(iter(runs.values())), options, asked=bool(cameras))
     page = make_report(results, runs, pictures, paths)
     (out / "report.html").write_text(page, encoding="utf-8")
     return results
@@ -320,13 +325,22 @@ def _write_paths(out: Path, runs: dict[str, Predictions], chained: bool) -> dict
     return paths
 
 
-def _pictures(bag: BagReader, predictions: Predictions, options: BagOptions) -> dict[str, Picture]:
-    """Images of the best, the median and the worst pair, read from the bag once more."""
+def _pictures(
+    bag: BagReader, predictions: Predictions, options: BagOptions, asked: bool
+) -> dict[str, Picture]:
+    """Images of the best, the median and the worst pair, read from the bag once more.
+
+    Those of recorded poses are of the cameras whose frames the poses name.
+    """
     wanted = {kind: predictions.stamps[i] for kind, i in chosen_pairs(predictions).items()}
     stamps = {int(stamp) for pair in wanted.values() for stamp in pair}
     kept: dict[tuple[str, int], Shot] = {}
     try:
-        cameras = find_cameras(bag, options.images)
+        cameras = (
+            find_cameras(bag, options.images)
+            if asked
+            else cameras_of_frames(bag, predictions.frames[0])
+        )
         for shots in Streams(cameras, round(options.slop * 1e9), options.rectify).read(bag):
             for camera, shot in zip(cameras, shots, strict=True):
                 if shot.stamp in stamps:

@@ -22,7 +22,14 @@ from geloc3r_ros.inference.images import Image, undistort
 from geloc3r_ros.inference.intrinsics import Intrinsics
 from geloc3r_ros.inference.messages import decode_compressed, decode_image, image_fault
 
-__all__ = ["ImageSource", "Shot", "Streams", "find_cameras", "what_is_missing"]
+__all__ = [
+    "ImageSource",
+    "Shot",
+    "Streams",
+    "cameras_of_frames",
+    "find_cameras",
+    "what_is_missing",
+]
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
@@ -113,6 +120,24 @@ def find_cameras(bag: BagReader, images: Sequence[str]) -> list[ImageSource]:
             "with --images"
         )
     return [ImageSource(name, _sibling_info(name, topics)) for name in chosen]
+
+
+def cameras_of_frames(bag: BagReader, frames: tuple[str, str]) -> list[ImageSource]:
+    """The cameras whose images name these frames: two, or one where both are the same.
+
+    Raises:
+        BagError: if the bag has no images of one of them.
+    """
+    topics = {name: t for name, t in bag.topics.items() if t.count}
+    images = sorted(n for n, t in topics.items() if t.type in (IMAGE, COMPRESSED))
+    named: dict[str, str] = {}
+    for image in images:
+        _, message = next(bag.objects([image]))
+        named.setdefault(str(message.header.frame_id).lstrip("/"), image)
+    if absent := [frame for frame in frames if frame.lstrip("/") not in named]:
+        raise BagError(f"{bag.path} has no images of {' or '.join(absent)}")
+    found = dict.fromkeys(named[frame.lstrip("/")] for frame in frames)
+    return [ImageSource(name, _sibling_info(name, topics)) for name in found]
 
 
 def what_is_missing(bag: BagReader, cameras: Sequence[ImageSource], named: bool) -> list[str]:

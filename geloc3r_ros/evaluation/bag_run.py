@@ -29,35 +29,46 @@ UNIT = 1e-6
 
 
 def predict_bag(
-    bag: BagReader, streams: Streams, method: Method, file: PredictionFile, step: int = 1
+    bag: BagReader,
+    streams: Streams,
+    method: Method,
+    file: PredictionFile,
+    step: int = 1,
+    child_frame: str = "",
 ) -> Iterator[Prediction]:
     """Ask for every pair of the bag that the file lacks; yield all pairs that were looked at.
 
     Two cameras give a pair for each set. One camera gives a pair for each image and the one
-    ``step`` images before it.
+    ``step`` images before it. ``child_frame`` is that of camera b where its images name another.
 
     Raises:
-        BagError: if the bag is damaged, after what could be read was yielded.
+        BagError: if the bag is damaged, after what could be read was yielded; or if the images
+            of two cameras name the same frame.
     """
     single = len(streams.cameras) == 1
     past: deque[Shot] = deque(maxlen=step)
     for shots in streams.read(bag):
         if not single:
-            yield _asked(shots[0], shots[1], method, file)
+            frames = shots[0].frame, child_frame or shots[1].frame
+            if frames[0] == frames[1]:
+                raise BagError(
+                    f"images of {' and '.join(c.image for c in streams.cameras)} name one frame, "
+                    f"{frames[0]!r}, so that the truth cannot tell their cameras apart; name that "
+                    "of the second with --child-frame"
+                )
+            yield _asked(shots[0], shots[1], frames, method, file)
             continue
         if len(past) == step:
-            yield _asked(past[0], shots[0], method, file)
+            yield _asked(past[0], shots[0], (past[0].frame, shots[0].frame), method, file)
         past.append(shots[0])
 
 
-def _asked(a: Shot, b: Shot, method: Method, file: PredictionFile) -> Prediction:
+def _asked(
+    a: Shot, b: Shot, frames: tuple[str, str], method: Method, file: PredictionFile
+) -> Prediction:
     """The answer for a pair, added to the file; an empty one where the file has it already."""
     name = f"{a.stamp}-{b.stamp}"
-    known: dict[str, Any] = {
-        "name": name,
-        "stamps": (a.stamp, b.stamp),
-        "frames": (a.frame, b.frame),
-    }
+    known: dict[str, Any] = {"name": name, "stamps": (a.stamp, b.stamp), "frames": frames}
     if name in file.done:
         return Prediction(T_a_b=None, **known)
     try:
@@ -115,10 +126,7 @@ def read_recorded(bag: BagReader, topic: str, child_frame: str = "") -> Iterator
     }[bag.topics[topic].type]
     seen: set[str] = set()
     for _, message in bag.objects([topic]):
-        try:
-            prediction = read(message, child_frame)
-        except ValueError as error:
-            raise BagError(f"{topic}: a pose cannot be used: {error}") from error
+        prediction = read(message, child_frame)
         if prediction.name not in seen:
             seen.add(prediction.name)
             yield prediction
@@ -130,7 +138,7 @@ def _of_relative_pose(message: Any, child_frame: str) -> Prediction:
         message,
         int(child.sec) * 10**9 + int(child.nanosec),
         message.child_frame_id or child_frame,
-        transform_of(message.pose.pose) if message.valid else None,
+        message.pose.pose if message.valid else None,
         message.pose.covariance,
         reason=message.reason,
         seconds=float(message.latency),
@@ -140,34 +148,38 @@ def _of_relative_pose(message: Any, child_frame: str) -> Prediction:
 
 
 def _of_pose(message: Any, child_frame: str) -> Prediction:
-    T_a_b = transform_of(message.pose)
-    return _recorded(
-        message, stamp_of(message), child_frame, T_a_b, None, scale_known=_has_length(T_a_b)
-    )
+    return _recorded(message, stamp_of(message), child_frame, message.pose, None)
 
 
 def _of_pose_with_covariance(message: Any, child_frame: str) -> Prediction:
-    T_a_b, covariance = transform_of(message.pose.pose), message.pose.covariance
-    return _recorded(
-        message, stamp_of(message), child_frame, T_a_b, covariance, scale_known=_has_length(T_a_b)
-    )
+    pose, covariance = message.pose.pose, message.pose.covariance
+    return _recorded(message, stamp_of(message), child_frame, pose, covariance)
 
 
-def _has_length(T_a_b: Array) -> bool:
-    return bool(abs(np.linalg.norm(T_a_b[:3, 3]) - 1.0) > UNIT)
+def _has_length(T_a_b: Array | None) -> bool:
+    return T_a_b is not None and bool(abs(np.linalg.norm(T_a_b[:3, 3]) - 1.0) > UNIT)
 
 
 def _recorded(
     message: Any,
     child_stamp: int,
     child_frame: str,
-    T_a_b: Array | None,
+    pose: Any,
     covariance: Any,
     reason: str = "",
+    scale_known: bool | None = None,
     **more: Any,
 ) -> Prediction:
-    """A prediction; numbers that are not finite are none, and zeros are no covariance."""
-    stamp = stamp_of(message)
+    """A prediction; numbers that are not finite are none, and zeros are no covariance.
+
+    Where the message does not say whether the scale is known, it is unless the length is 1.
+    """
+    stamp, T_a_b = stamp_of(message), None
+    if pose is not None:
+        try:
+            T_a_b = transform_of(pose)
+        except ValueError as error:
+            reason = f"the recorded pose is none: {error}"
     if T_a_b is not None and not np.isfinite(T_a_b).all():
         T_a_b, reason = None, "the recorded pose is not finite"
     C = None if covariance is None else np.array(covariance, float).reshape(6, 6)
@@ -178,5 +190,6 @@ def _recorded(
         T_a_b=T_a_b,
         covariance=C if C is not None and np.isfinite(C).all() and C.any() else None,
         reason=reason,
+        scale_known=_has_length(T_a_b) if scale_known is None else scale_known,
         **more,
     )

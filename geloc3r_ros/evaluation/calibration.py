@@ -178,7 +178,7 @@ def observe_bad(
     None where the network does not match.
     """
     chosen = _to_spoil(pairs)
-    for seed, (pair, other) in enumerate(zip(chosen, others(chosen))):
+    for seed, (pair, other) in enumerate(zip(chosen, others(chosen, _to_fit(pairs)))):
         for kind, make in {**NO_POSE, **NO_DIRECTION}.items():
             given = make(pair, other, np.random.default_rng(seed))
             found = estimator.estimate(*given.images, *(given.K or (None, None)))
@@ -267,12 +267,16 @@ def check_pairs(pairs: list[ImagePair]) -> None:
             f"{to_fit.sum()} of {len(pairs)} pairs are to fit (every other place); give "
             f"{FEWEST} or more there"
         )
-    others(_to_spoil(pairs))
+    others(_to_spoil(pairs), _to_fit(pairs))
 
 
 def _to_spoil(pairs: list[ImagePair]) -> list[ImagePair]:
     """Pairs that bad inputs are made of: of those to fit, evenly from the whole list."""
-    return spread_out([p for p, to_fit in zip(pairs, split(pairs)) if to_fit], BAD_INPUTS)
+    return spread_out(_to_fit(pairs), BAD_INPUTS)
+
+
+def _to_fit(pairs: list[ImagePair]) -> list[ImagePair]:
+    return [pair for pair, to_fit in zip(pairs, split(pairs)) if to_fit]
 
 
 def fit(part: str, spread: Spread) -> Width:

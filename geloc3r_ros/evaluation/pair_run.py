@@ -27,7 +27,7 @@ def describe_run(pairs: PairList, method: Method) -> dict[str, Any]:
     digest = hashlib.sha256()
     for pair in pairs.pairs:
         Ks = [K.tolist() for K in pair.K or ()]
-        digest.update(repr((pair.name, Ks, pair.T_a_b.tolist())).encode())
+        digest.update(repr((pair.name, Ks, pair.T_a_b.tolist(), pair.overlap)).encode())
     return {
         "kind": "pairs",
         "name": pairs.name,

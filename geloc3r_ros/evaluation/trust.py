@@ -69,20 +69,26 @@ def spread_out(pairs: list[ImagePair], count: int) -> list[ImagePair]:
     return pairs[:: max(1, len(pairs) // count)]
 
 
-def others(pairs: list[ImagePair]) -> list[ImagePair]:
+def others(pairs: list[ImagePair], everything: list[ImagePair]) -> list[ImagePair]:
     """For each pair one of another place, a place being a name up to its ``/``.
+
+    It is one of the pairs, or where these are of one place, of everything.
 
     Raises:
         ConfigError: if all are of one place.
     """
-    places = [pair.name.split("/")[0] for pair in pairs]
     found = []
-    for i, place in enumerate(places):
-        away = [j for j, name in enumerate(places) if name != place]
+    for i, pair in enumerate(pairs):
+        away = _elsewhere(pair, pairs) or _elsewhere(pair, everything)
         if not away:
             raise ConfigError("all pairs are of one place; bad inputs need two (names up to a /)")
-        found.append(pairs[away[(7 * i) % len(away)]])
+        found.append(away[(7 * i) % len(away)])
     return found
+
+
+def _elsewhere(pair: ImagePair, pairs: list[ImagePair]) -> list[ImagePair]:
+    place = pair.name.split("/")[0]
+    return [other for other in pairs if other.name.split("/")[0] != place]
 
 
 def examine(
@@ -94,7 +100,7 @@ def examine(
         ConfigError, ImageError, DeviceError: as the estimator; or if all pairs are of one place.
     """
     chosen = spread_out(pairs, bad)
-    elsewhere = others(chosen)
+    elsewhere = others(chosen, pairs)
     for pair in pairs:
         images = [read_image(path) for path in pair.images]
         yield _judge(

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,9 +22,9 @@ MIN_SIDE = 32
 """The least width and height of an image, in pixels."""
 
 SIGNATURES = {"JPEG": b"\xff\xd8", "PNG": b"\x89PNG"}
-# What begins a stretch of pixels, and what ends the image. Where the end is missing, OpenCV fills
-# up with grey, of PNG up to its version 4.10.
-START_AND_END = {"JPEG": (b"\xff\xda", b"\xff\xd9"), "PNG": (b"IDAT", b"IEND")}
+JPEG_MARKER = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]")
+"""Any but those that have no length and may stand in the midst of pixels."""
+JPEG_END = 0xD9
 
 # The names of sensor_msgs/CameraInfo, and how many coefficients each may have.
 DISTORTION_MODELS = {
@@ -42,7 +43,10 @@ def read_image(path: str | Path) -> Image:
     path = Path(path)
     if not path.is_file():
         raise ImageError(f"{path}: there is no such file")
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read: {error.strerror}") from error
     kind = next((kind for kind, start in SIGNATURES.items() if data.startswith(start)), "")
     if is_cut_off(kind, data):
         raise ImageError(f"{path}: {kind} of {len(data)} bytes is cut off: it has no end")
@@ -56,9 +60,33 @@ def read_image(path: str | Path) -> Image:
 
 
 def is_cut_off(kind: str, data: bytes) -> bool:
-    """Whether a file ends before its image does; known of ``JPEG`` and ``PNG``."""
-    start, end = START_AND_END.get(kind, (b"", b""))
-    return data.rfind(end) < data.rfind(start)
+    """Whether a file ends before its image does; known of ``JPEG`` and ``PNG``.
+
+    OpenCV fills up with grey what is missing, of PNG up to its version 4.10. What follows the end
+    of an image is no part of it: a phone may put a video there.
+    """
+    ends = {"JPEG": _jpeg_ends, "PNG": _png_ends}
+    return kind in ends and not ends[kind](data)
+
+
+def _jpeg_ends(data: bytes) -> bool:
+    """Walk along the segments (ITU-T T.81, annex B), each as long as it says, and over pixels."""
+    at = len(SIGNATURES["JPEG"])
+    while found := JPEG_MARKER.search(data, at):
+        if data[found.start() + 1] == JPEG_END:
+            return True
+        at = found.end() + max(2, int.from_bytes(data[found.end() : found.end() + 2], "big"))
+    return False
+
+
+def _png_ends(data: bytes) -> bool:
+    """Walk along the chunks (ISO/IEC 15948): length, name, content, checksum."""
+    at = 8
+    while at + 8 <= len(data):
+        if data[at + 4 : at + 8] == b"IEND":
+            return True
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    return False
 
 
 def as_rgb(image: npt.NDArray[np.generic], name: str = "the image") -> Image:

@@ -18,6 +18,9 @@ from geloc3r_ros.inference.pose import PoseEstimate
 
 __all__ = ["PoseStream"]
 
+MOST_STEPS = 1000
+"""Frames that one lies back at most; so many are held in memory."""
+
 
 class PoseStream:
     """The pose of each frame of a camera in an earlier one; each is prepared and encoded once.
@@ -25,16 +28,18 @@ class PoseStream:
     Frames of another size or other intrinsics than those before begin the stream anew.
 
     Args:
-        estimator: what estimates; its cache must hold ``step + 1`` views to encode each once.
+        estimator: what estimates; its cache must hold ``2 * step`` views to encode each once.
         step: how many frames the earlier one lies back.
 
     Raises:
-        ConfigError: if ``step`` is less than 1.
+        ConfigError: if ``step`` is less than 1 or more than ``MOST_STEPS``.
     """
 
     def __init__(self, estimator: RelativePoseEstimator, step: int = 1) -> None:
-        if step < 1:
-            raise ConfigError(f"step is {step}; a frame is compared with one at least 1 before it")
+        if not 1 <= step <= MOST_STEPS:
+            raise ConfigError(
+                f"step is {step}; a frame is compared with one 1 to {MOST_STEPS} before it"
+            )
         self._estimator = estimator
         self._views: deque[PreparedView] = deque(maxlen=step)
         self._camera: tuple[Any, ...] = ()

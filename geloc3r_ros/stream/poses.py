@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -94,10 +95,11 @@ WRITERS: dict[str, Writer] = {
 def writer_for(path: Path) -> Writer:
     """Return what writes a file of this suffix, whole or not at all.
 
+    Where a folder takes no new file, one that is there and takes it is written over in place.
     TUM has no flags: it has the poses alone whose rotation and direction are valid, stamped b.
 
     Raises:
-        ConfigError: if there is none, or no folder to write to; when it writes, if it cannot.
+        ConfigError: if there is none, or the file cannot be written.
     """
     if path.suffix not in WRITERS:
         raise ConfigError(f"{path}: the suffix must be one of {', '.join(WRITERS)}")
@@ -105,17 +107,31 @@ def writer_for(path: Path) -> Writer:
         raise ConfigError(f"{path}: there is no folder {path.parent}; make it first")
     if path.is_dir():
         raise ConfigError(f"{path} is a folder; name a file to write")
-    return partial(_write_whole, WRITERS[path.suffix])
-
-
-def _write_whole(write: Writer, path: Path, poses: Sequence[StreamPose]) -> None:
-    """Write beside the file, then put it in its place."""
     target = path.resolve()  # a link stays one
     unfinished = target.with_name(f".{target.name}.partial")
     try:
-        write(unfinished, poses)
-        unfinished.replace(target)
+        unfinished.touch()
+        unfinished.unlink()
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error}") from error
+        if not os.access(target, os.W_OK):
+            raise ConfigError(
+                f"{path} cannot be written: {error.strerror}; name another file with --out"
+            ) from error
+        return partial(_write, WRITERS[path.suffix])
+    return partial(_write_whole, WRITERS[path.suffix], unfinished)
+
+
+def _write_whole(write: Writer, unfinished: Path, path: Path, poses: Sequence[StreamPose]) -> None:
+    """Write beside the file, then put it in its place."""
+    try:
+        _write(write, unfinished, poses)
+        unfinished.replace(path.resolve())
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _write(write: Writer, path: Path, poses: Sequence[StreamPose]) -> None:
+    try:
+        write(path, poses)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from error

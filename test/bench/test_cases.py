@@ -5,7 +5,7 @@
 import pytest
 from helpers.bench_data import measurement
 
-from geloc3r_ros.bench.cases import PLAIN, cases_of
+from geloc3r_ros.bench.cases import PLAIN, cases_of, is_export
 from geloc3r_ros.errors import ConfigError
 
 SETTINGS = {
@@ -32,8 +32,17 @@ def test_all_combinations_after_their_baseline():
 
 
 def test_an_export_has_no_baseline(tmp_path):
+    (tmp_path / "geloc3r.json").write_text("{}")
     cases = cases_of(**{**SETTINGS, "weights": [str(tmp_path)], "backends": ["onnx"]})
     assert [case.backend for case in cases] == ["onnx"] * 4
+
+
+@pytest.mark.parametrize("name", ["tiny", "large"])
+def test_a_folder_does_not_hide_the_weights_of_its_name(tmp_path, monkeypatch, name):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "geloc3r.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert not is_export(name)
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,7 @@ def test_nothing_measured_is_a_failure(tmp_path, monkeypatch):
 
 def test_an_export_is_measured_alone(tmp_path, monkeypatch):
     (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "geloc3r.json").write_text("{}")
     arguments = ("--weights", tmp_path / "small", "--backend", "onnx", "--out", tmp_path / "new")
     code, said = bench_with(monkeypatch, [measurement("onnx"), "no stream"], *arguments)
     assert code == 0

@@ -121,6 +121,24 @@ def test_other_images_of_the_same_name_do_not_mix_in(benchmark, tmp_path):
         run(*arguments)
 
 
+def test_another_overlap_does_not_mix_in(benchmark, tmp_path):
+    file, entries = copied(benchmark, tmp_path / "pairs")
+    run("pairs", file, "--method", "constant", "--out", tmp_path / "out")
+    entries[0]["overlap"] = 0.5
+    file.write_text(json.dumps({"name": "boards", "pairs": entries}))
+    with pytest.raises(ConfigError, match="digest"):
+        run("pairs", file, "--method", "constant", "--out", tmp_path / "out")
+
+
+@pytest.mark.parametrize("command", ["pairs", "bench"])
+def test_a_folder_that_cannot_be_written_to_is_refused_first(benchmark, command):
+    arguments = {"pairs": ("eval", "pairs", benchmark), "bench": ("bench",)}[command]
+    with pytest.raises(ConfigError, match="/dev/null is no folder; name another"):
+        CliRunner().invoke(
+            app, [*map(str, arguments), "--out", "/dev/null/x"], catch_exceptions=False
+        )
+
+
 def test_an_image_that_is_gone_is_no_error_of_its_run(benchmark, tmp_path):
     file, entries = copied(benchmark, tmp_path / "pairs")
     pairs = read_pairs(file)

@@ -20,6 +20,7 @@ from geloc3r_ros.demo.recording import write_recording
 from geloc3r_ros.errors import BagError, ConfigError
 from geloc3r_ros.evaluation import messages
 from geloc3r_ros.evaluation.bag_evaluation import BagOptions, evaluate_bag
+from geloc3r_ros.evaluation.bag_images import cameras_of_frames
 from geloc3r_ros.evaluation.bag_run import find_poses
 from geloc3r_ros.evaluation.bags import BagReader, BagWriter
 from geloc3r_ros.evaluation.methods import load_method
@@ -28,6 +29,7 @@ from geloc3r_ros.evaluation.truth import TruthOptions
 from geloc3r_ros.geometry import make_transform, rotation_about
 
 TRUTH = "/ground_truth/right/pose"
+LEFT, RIGHT = "/left/image/compressed", "/right/image/compressed"
 ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -326,10 +328,62 @@ def test_recorded_numbers_that_are_not_finite_are_failures(tmp_path):
             T = make_transform(np.eye(3), [0, 0, 2.0])
             bag.write(TRUTH, i + 1, messages.pose_stamped(i + 1, "left", T))
             T[0, 3] = np.nan if i == 1 else 0
-            bag.write("/pose", i + 1, messages.pose_stamped(i + 1, "left", T))
-    said = evaluate(path, tmp_path / "out", poses="/pose")["methods"]["recorded"]
-    assert (said["pairs"], said["failures"]) == (3, 1)
-    assert "not finite" in (tmp_path / "out" / "recorded" / "errors.csv").read_text()
+            pose = messages.pose_stamped(i + 1, "left", T)
+            if i == 0:
+                pose.pose.orientation.w = np.nan
+            bag.write("/pose", i + 1, pose)
+    results = evaluate(path, tmp_path / "out", poses="/pose")
+    said = results["methods"]["recorded"]
+    assert (said["pairs"], said["failures"]) == (3, 2)
+    assert results["troubles"] == []
+    told = (tmp_path / "out" / "recorded" / "errors.csv").read_text()
+    assert "not finite" in told
+    assert "the recorded pose is none" in told
+
+
+def test_two_cameras_of_one_frame_are_told_apart_or_refused(moving_bag, tmp_path):
+    def same_frame(topic, stamp, message):
+        if topic in (LEFT, RIGHT):
+            message.header.frame_id = "left_optical"
+        return [(topic, stamp, message)]
+
+    path = changed(moving_bag, tmp_path / "bag", same_frame)
+    with pytest.raises(BagError, match=r"name one frame, 'left_optical'.*--child-frame"):
+        evaluate(path, tmp_path / "out", "constant")
+    named = evaluate(path, tmp_path / "named", "constant", child_frame="right_optical")
+    truth = evaluate(moving_bag, tmp_path / "truth", "constant")
+    constants = (results["methods"]["constant"] for results in (named, truth))
+    assert len({figures["rotation_median_deg"] for figures in constants}) == 1
+
+
+@pytest.mark.parametrize("cameras", [(LEFT, RIGHT), (LEFT,)])
+def test_pictures_of_recorded_poses_are_of_the_cameras_they_name(moving_bag, tmp_path, cameras):
+    """Recorded is where the left camera stands in the right one: topics sort the other way."""
+    poses = "/left_in_right"
+
+    def turned(topic, stamp, message):
+        if topic in (LEFT, RIGHT) and topic not in cameras:
+            return []
+        if topic != TRUTH:
+            return [(topic, stamp, message)]
+        T_right_left = np.linalg.inv(messages.transform_of(message.pose))
+        at = messages.stamp_of(message)
+        said = messages.pose_stamped(at, "right_optical", T_right_left)
+        return [(topic, stamp, message), (poses, stamp, said)]
+
+    path = changed(moving_bag, tmp_path / "bag", turned)
+    options = BagOptions(
+        truth=TruthOptions(source=TRUTH, moving_frame="right_optical"),
+        poses=poses,
+        child_frame="left_optical",
+    )
+    evaluate_bag(path, [], tmp_path / "out", options, plainly)
+    predictions = read_predictions(tmp_path / "out" / "recorded")
+    with BagReader(path) as bag:
+        asked = cameras_of_frames(bag, predictions.frames[0]) if len(cameras) == 2 else []
+    assert [camera.image for camera in asked] == ([RIGHT, LEFT] if len(cameras) == 2 else [])
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert ("best pair" in page) == (len(cameras) == 2)
 
 
 def test_a_recording_without_definitions_says_what_to_do(tmp_path):
@@ -367,7 +421,7 @@ def changed(source, path, change):
         ]
         kinds = {topic.name: topic.type for topic in bag.topics.values()}
     for topic, _, message in found:
-        kinds[topic] = getattr(message, "__msgtype__", kinds[topic])
+        kinds[topic] = getattr(message, "__msgtype__", kinds.get(topic))
     with BagWriter(path) as bag:
         for topic, kind in kinds.items():
             bag.add_topic(topic, kind)
@@ -377,7 +431,6 @@ def changed(source, path, change):
     return path
 
 
-LEFT, RIGHT = "/left/image/compressed", "/right/image/compressed"
 TEXT = messages.STANDARD_TYPES.types["std_msgs/msg/String"](data="hello")
 
 

@@ -110,10 +110,11 @@ def test_shares_are_counted_by_hand():
 
 
 def test_the_other_place_is_another():
-    places = [pair.name.split("/")[0] for pair in others([*PAIRS, PAIRS[0]])]
+    places = [pair.name.split("/")[0] for pair in others([*PAIRS, PAIRS[0]], [])]
     assert places == ["09", "01", "09"]
     with pytest.raises(ConfigError, match="one place"):
-        others(PAIRS[:1])
+        others(PAIRS[:1], PAIRS[:1])
+    assert others(PAIRS[:1], PAIRS) == [PAIRS[1]]  # where the few that were taken are of one place
 
 
 def test_pairs_are_taken_from_the_whole_list():

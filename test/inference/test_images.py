@@ -29,6 +29,32 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path, suffix):
         read_image(path)
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+@pytest.mark.parametrize("trailer", [b"\xff\xda", b"IDAT", b"\x00" * 9])
+def test_what_follows_an_image_is_no_part_of_it(tmp_path, suffix, trailer):
+    path = tmp_path / f"image{suffix}"
+    thumbnail = b"\xff\xd8\xff\xd9"  # an end within a segment is not that of the image
+    exif = PIL.Image.Exif()
+    exif[0x010E] = thumbnail.decode("latin-1")
+    PIL.Image.fromarray(RED_LEFT).save(path, exif=exif)
+    whole = path.read_bytes()
+    path.write_bytes(whole + trailer)  # as of a phone that puts a video behind its picture
+    assert read_image(path).shape == RED_LEFT.shape
+    path.write_bytes(whole[:-14])
+    with pytest.raises(ImageError, match="is cut off"):
+        read_image(path)
+
+
+def test_a_file_that_may_not_be_read_is_an_image_error(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    PIL.Image.fromarray(RED_LEFT).save(tmp_path / "image.png")
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    with pytest.raises(ImageError, match=r"image\.png: cannot be read: Permission denied"):
+        read_image(tmp_path / "image.png")
+
+
 def test_exif_orientation_is_applied(tmp_path):
     exif = PIL.Image.Exif()
     exif[0x0112] = 6  # "turn me by 90 degrees clockwise": what a phone held upright writes

@@ -51,6 +51,21 @@ def test_each_frame_is_prepared_and_encoded_once(estimator, monkeypatch):
     assert encoded == [2, 1, 1, 1]
 
 
+@pytest.mark.parametrize("step", [3, 6])
+def test_each_frame_is_encoded_once_whatever_the_step(step):
+    estimator = RelativePoseEstimator.load(
+        "tiny", device="cpu", precision="fp32", cache_size=2 * step
+    )
+    encoded = []
+    estimator.backend.network.enc_norm.register_forward_hook(
+        lambda module, inputs, output: encoded.append(len(output))
+    )
+    stream = PoseStream(estimator, step)
+    for seed in range(10, 12 + 2 * step):
+        stream.add(frame(seed))
+    assert sum(encoded) == 2 + 2 * step
+
+
 def test_another_camera_begins_anew(estimator):
     stream = PoseStream(estimator)
     assert stream.add(frame(1)) is None
@@ -70,5 +85,6 @@ def test_a_bad_frame_does_not_end_the_stream(estimator):
 
 
 def test_a_step_of_nothing_is_refused(estimator):
-    with pytest.raises(ConfigError, match="step is 0"):
-        PoseStream(estimator, 0)
+    for step in (0, 10**20):
+        with pytest.raises(ConfigError, match=f"step is {step}"):
+            PoseStream(estimator, step)

@@ -184,3 +184,17 @@ def test_the_output_is_checked_first(folder, tmp_path, name, message):
     (tmp_path / "frames.csv").mkdir()
     with pytest.raises(ConfigError, match=message):
         run(folder, "--out", tmp_path / name)
+
+
+def test_a_folder_that_takes_no_file_is_found_first(folder):
+    with pytest.raises(ConfigError, match=r"/proc/poses\.csv cannot be written: .*; name another"):
+        run(folder, "--out", "/proc/poses.csv")
+
+
+def test_a_file_is_written_over_in_a_folder_that_takes_no_other(folder, precious, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("pathlib.Path.touch", refuse)
+    run(folder, "--out", precious)
+    assert precious.read_text().startswith("stamp_a,")

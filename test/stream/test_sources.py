@@ -77,12 +77,12 @@ def test_a_video(tmp_path):
     assert found[-1].rgb[..., 2].mean() < 20
 
 
-def bag_of(path, topics):
+def bag_of(path, topics, info_size=SIZE):
     with BagWriter(path) as bag:
         for topic in topics:
             bag.add_topic(f"{topic}/image", "sensor_msgs/msg/Image")
             bag.add_topic(f"{topic}/camera_info", "sensor_msgs/msg/CameraInfo")
-            info = messages.camera_info(1, "x", SIZE, K)
+            info = messages.camera_info(1, "x", info_size, K)
             bag.write(f"{topic}/camera_info", 1000 * MS, info)
             for i in range(3):
                 image = messages.grey_image((100 + i) * MS, "x", picture(10 * i)[..., 0])
@@ -98,6 +98,14 @@ def test_a_bag_has_stamps_and_intrinsics(tmp_path):
         (102 * MS, 20),
     ]
     assert all(np.array_equal(frame_K, K) for *_, frame_K in found)
+
+
+def test_intrinsics_that_are_given_stand_for_a_bag_s_own(tmp_path):
+    path = bag_of(tmp_path / "bag", ["/a"], info_size=(7, 5))  # of another resolution
+    with pytest.raises(ConfigError, match="camera_info is for 7x5"):
+        read(path)
+    given = 2 * K
+    assert all(frame_K is given for *_, frame_K in read(path, K=given))
 
 
 def test_of_two_cameras_in_a_bag_one_is_named(tmp_path):
