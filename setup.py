@@ -9,18 +9,18 @@ from setuptools import find_packages, setup
 
 RUN = [
     "backports.zstd>=1; python_version < '3.14'",
-    "huggingface_hub>=0.20",
+    "huggingface_hub>=0.25",
     "lz4>=4",
     "matplotlib>=3.5",
     "numpy>=1.21",
     "opencv-python-headless>=4.5",
-    "pillow>=9",
+    "pillow>=9.1",
     "pyyaml>=5.4",
     "rich>=12",
-    "rosbags>=0.10",
+    "rosbags>=0.10.4",
     "rosbags-image>=0.10",
     "safetensors>=0.4",
-    "torch>=2.1",
+    "torch>=2.5",
     "transforms3d>=0.4.1",
     "typer>=0.12",
 ]

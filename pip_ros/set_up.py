@@ -95,7 +95,9 @@ def install_packages() -> None:
         return
     # Of the Python beneath, where this one is of the environment that goes.
     beneath = Path(sys._base_executable).resolve()
-    shutil.rmtree(VENV, ignore_errors=True)
+    # What was built names the Python and the tools that go.
+    for folder in (VENV, ROOT / "build", ROOT / "install"):
+        shutil.rmtree(folder, ignore_errors=True)
     VENV.mkdir()
     (VENV / "COLCON_IGNORE").touch()
     options = ["--system-site-packages"] if SOURCED else []

@@ -86,7 +86,7 @@ class Shot:
             return rgb, None
         known = self.intrinsics
         known.check_size(rgb.shape[1], rgb.shape[0])
-        if self.rectify and known.D.size:
+        if self.rectify:
             rgb = undistort(rgb, known.K, known.D, known.distortion_model)
         return rgb, known.K
 

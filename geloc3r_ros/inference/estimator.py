@@ -242,13 +242,22 @@ class RelativePoseEstimator:
         Args:
             shapes: Their (height, width); a backend made for some sizes takes those instead.
         """
-        if self.backend.sizes:
-            shapes = [(height, width) for width, height in self.backend.sizes] * 2
         # Both views are encoded at first, then one: a GPU records each apart.
         for shade in (1,) if self.device == "cpu" else (1, 2):
-            views = [np.full((*shape, 3), shade, np.uint8) for shape in shapes]
-            self.estimate_set([np.zeros_like(views[0]), *views[1:]])
+            self.estimate_prepared(self._dark(shapes, shade))
         self.clear_cache()
+
+    def _dark(self, shapes: Sequence[tuple[int, int]], shade: int) -> list[PreparedView]:
+        """Views of these shapes, the first black, the others of a shade."""
+        sizes = self.backend.sizes
+        if not sizes:
+            views = [np.full((*shape, 3), shade, np.uint8) for shape in shapes]
+            return self.prepare([np.zeros_like(views[0]), *views[1:]])
+        # Already as the network gets them, and smaller than images may be.
+        pixels = [np.full((height, width, 3), shade, np.uint8) for width, height in sizes * 2]
+        pixels[0] = np.zeros_like(pixels[0])
+        focals = [usual_focal(view.shape[:2]) for view in pixels]
+        return [PreparedView(*one, _digest(*one), "") for one in zip(pixels, focals, strict=True)]
 
     def clear_cache(self) -> None:
         """Forget all encoded views."""

@@ -118,13 +118,16 @@ def undistort(rgb: Image, K: npt.ArrayLike, D: npt.ArrayLike, model: str) -> Ima
     Args:
         rgb: image (H, W, 3).
         K: intrinsics (3, 3), in pixels.
-        D: distortion coefficients, in the order of sensor_msgs/CameraInfo.
+        D: distortion coefficients, in the order of sensor_msgs/CameraInfo; none where the
+            images have no distortion, but of a fisheye lens.
         model: ``plumb_bob``, ``rational_polynomial`` or ``equidistant`` (a fisheye lens).
 
     Raises:
         ConfigError: if the model is unknown or has another number of coefficients.
     """
     K, D = np.asarray(K, float).reshape(3, 3), np.asarray(D, float).ravel()
+    if not D.size and model != "equidistant":
+        return rgb
     if model not in DISTORTION_MODELS:
         raise ConfigError(f"distortion model '{model}' is not one of {list(DISTORTION_MODELS)}")
     if D.size not in DISTORTION_MODELS[model]:

@@ -177,12 +177,12 @@ class Calibration:
 
         Args:
             t: the translation.
-            rotation_error: of the cycle, radians.
-            translation_error: of the cycle, radians.
+            rotation_error: of the cycle, radians; half a turn where nothing is known.
+            translation_error: of the cycle, radians; the same.
             left_open: what :func:`left_open` returned, where there are matches.
         """
-        sigma_rotation = min(self.rotation[0] + self.rotation[1] * rotation_error, np.pi)
-        sigma_direction = min(self.translation[0] + self.translation[1] * translation_error, np.pi)
+        sigma_rotation = _sigma(self.rotation, rotation_error)
+        sigma_direction = _sigma(self.translation, translation_error if t.any() else np.pi)
         C = np.zeros((6, 6))
         along = np.outer(t, t)
         C[:3, :3] = sigma_direction**2 * (np.eye(3) - along) + RADIAL_VARIANCE * along
@@ -281,6 +281,12 @@ def pose_from_heads(
     )
 
 
+def _sigma(line: tuple[float, float, float], error: float) -> float:
+    """By a line over the cycle error, radians; sigmas end at half a turn."""
+    bias, slope, _ = line
+    return np.pi if error >= np.pi else min(bias + slope * error, np.pi)
+
+
 def left_open(raw_2_1: Array, t: Array) -> Array:
     """What matches leave open of a pose, if they are right but for noise.
 
@@ -296,8 +302,10 @@ def left_open(raw_2_1: Array, t: Array) -> Array:
     across[:3, :3] = np.eye(3)
     across[3:, 3:] = np.linalg.svd(t[None])[2][1:].T
     most = noise / np.pi**2 + TINY  # sigmas end at half a turn
-    C = noise * np.linalg.inv(across.T @ information @ across + most * np.eye(5))
-    whole = across @ C @ across.T
+    size, axes = np.linalg.eigh(across.T @ information @ across)
+    # Information that was computed in float32 may lie below 0 by its rounding.
+    whole = across @ axes
+    whole = noise * whole / (size.clip(0.0) + most) @ whole.T
     return np.roll(whole, 3, (0, 1))  # the head turns R_2_1 and shifts -t_1_2: both signs cancel
 
 

@@ -65,14 +65,14 @@ class Framing:
     warning: str = ""
 
     def pixels(self, rgb: Image, resampling: str = "lanczos") -> Image:
-        """Return the network image (h, w, 3) of a source image (H, W, 3)."""
+        """Return the network image (h, w, 3) of a source image (H, W, 3), never a view of it."""
         left, top, width, height = self.box
         part = rgb[top : top + height, left : left + width]
         resized = part
         if self.size != (width, height):
             resized = RESAMPLINGS[resampling](part, self.size)
         left, top, width, height = self.crop
-        return np.ascontiguousarray(resized[top : top + height, left : left + width])
+        return np.array(resized[top : top + height, left : left + width], order="C")
 
     def intrinsics(self, K: npt.ArrayLike) -> Array:
         """Return the intrinsics (3, 3) of the network image, given those of the source image."""

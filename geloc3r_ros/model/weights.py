@@ -266,7 +266,9 @@ def _foreign_info(
         config, licence = hub.PUBLIC_WEIGHTS[repository]
         label = f"{repository}@{path.parent.name[:12]}"
         return WeightsInfo(name=label, config=config, trained=True, licence=licence, dtype=dtype)
-    large = ModelConfig.large_224() if "224" in path.stem else ModelConfig.large()
+    # The public files are all called model.safetensors, in a folder of the repository's name.
+    of_224 = "224" in path.stem or any("reloc3r-224" in part.lower() for part in path.parts)
+    large = ModelConfig.large_224() if of_224 else ModelConfig.large()
     embedding = tensors.get(EMBEDDING, torch.empty(0)).shape
     known = {
         config: _on_meta(config).state_dict()[EMBEDDING].shape

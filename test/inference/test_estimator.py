@@ -308,6 +308,33 @@ def test_tiny_computes_in_float32_in_two_threads():
     assert tiny.sets_at_once == min(torch.get_num_threads(), 2)
 
 
+def test_what_computes_in_one_thread_leaves_others_to_those_to_come():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    own = RelativePoseEstimator.load("tiny", device="cpu", cache_size=0)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(lambda _: own.estimate(scene(1), scene(2)), range(6)))
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_view_of_the_network_s_size_is_no_window_on_the_caller_s_image(estimator):
+    image = np.ascontiguousarray(scene(1)[:192, :256])
+    (view,) = estimator.prepare([image])
+    before = view.pixels.copy()
+    image[:] = 0
+    assert np.array_equal(view.pixels, before)
+
+
+def test_a_backend_for_slender_images_is_warmed_up(estimator, encoded, monkeypatch):
+    monkeypatch.setattr(estimator.backend, "sizes", ((256, 16),))
+    estimator.warm_up()
+    assert sum(encoded) == 2
+
+
 def test_threads_may_share_an_estimator(estimator):
     images = [scene(seed) for seed in range(1, 5)]
     pairs = list(pairwise(images))

@@ -148,3 +148,9 @@ def test_an_unknown_lens_is_refused():
         undistort(RED_LEFT, np.eye(3), [0.0] * 5, "thin_prism")
     with pytest.raises(ConfigError, match="3 distortion coefficients"):
         undistort(RED_LEFT, np.eye(3), [0.0] * 3, "plumb_bob")
+
+
+@pytest.mark.parametrize("model", ["plumb_bob", ""])
+def test_an_image_without_coefficients_is_as_it_was(model):
+    K = [[50, 0, 30], [0, 50, 20], [0, 0, 1]]
+    assert np.array_equal(undistort(RED_LEFT, K, [], model), RED_LEFT)

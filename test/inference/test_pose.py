@@ -177,6 +177,19 @@ def test_nothing_is_more_open_than_half_a_turn():
     assert np.linalg.eigvalsh(open_ones).max() == pytest.approx(np.pi**2, rel=1e-3)
 
 
+def test_information_that_rounding_took_below_0_leaves_no_negative_variance():
+    information = np.diag([4, 1, 0.25, 99, -1e-4, 5])
+    found = estimate(*noisy(1e-6, information))
+    assert np.linalg.eigvalsh(found.covariance).min() >= 0
+    assert np.linalg.eigvalsh(found.left_open).max() == pytest.approx(np.pi**2, rel=1e-3)
+
+
+def test_what_is_unknown_is_open_whatever_the_slope():
+    calibration = Calibration((0.02, 0.0, 2.0), (0.1, 0.0, 3.0))
+    C = calibration.covariance(np.zeros(3), np.pi, 0.0)
+    assert pytest.approx(np.pi**2 * np.eye(6)) == C
+
+
 def test_uncertain_matches_give_no_pose():
     found = estimate(*borne_out(0.1, 0.2), calibration=LIMITED)
     assert (found.valid, found.translation_valid) == (False, False)

@@ -99,9 +99,18 @@ def test_a_checkpoint_of_torch(tmp_path, tiny_state, wrap):
     assert torch.equal(model.enc_norm.weight, tiny_state["enc_norm.weight"])
 
 
-@pytest.mark.parametrize(("stem", "variant"), [("public", "large"), ("reloc3r-224", "large-224")])
-def test_the_large_variants_are_told_apart_by_name(tmp_path, stem, variant):
-    path = tmp_path / f"{stem}.safetensors"
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        ("public", "large"),
+        ("reloc3r-224", "large-224"),
+        ("reloc3r-224/model", "large-224"),
+        ("snapshots/00224/model", "large"),
+    ],
+)
+def test_the_large_variants_are_told_apart_by_name(tmp_path, name, variant):
+    path = tmp_path / f"{name}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
     with torch.device("meta"):
         shapes = {name: x.shape for name, x in GeLoc3r(ModelConfig.large()).state_dict().items()}
     write_header(path, shapes)

@@ -67,10 +67,10 @@ def _recorded(compute: Compute, inputs: tuple[Tensor, ...]) -> _Graph | None:
     try:
         graph = _Graph(compute, inputs)
         expected, found = compute(*inputs), graph.replay(inputs)
-    except torch.cuda.OutOfMemoryError:
-        raise
-    except RuntimeError as error:
+    except RuntimeError as error:  # lack of memory too: as it stands it takes less
         log.warning("no CUDA graph, which would be faster: %s", str(error).splitlines()[0])
+        if isinstance(error, torch.cuda.OutOfMemoryError):
+            torch.cuda.empty_cache()
         return None
     if not all(map(_alike, expected, found)):
         log.warning("no CUDA graph, which would be faster: its results were others")
@@ -85,16 +85,20 @@ class _Graph:
         self._inputs = tuple(x.clone() for x in inputs)
         # What is chosen, kept or loaded at a first run must be so before one is recorded, and that
         # run must be on another stream than the usual one.
+        usual = torch.cuda.current_stream(inputs[0].device)
         stream = torch.cuda.Stream(inputs[0].device)
-        stream.wait_stream(torch.cuda.current_stream(inputs[0].device))
+        stream.wait_stream(usual)
         with torch.cuda.stream(stream):
             for _ in range(2):
                 compute(*self._inputs)
-        torch.cuda.current_stream(inputs[0].device).wait_stream(stream)
+        usual.wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
-        # Other threads of the process may go on using the GPU meanwhile.
-        with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
-            self._outputs = compute(*self._inputs)
+        try:
+            # Other threads of the process may go on using the GPU meanwhile.
+            with torch.cuda.graph(self._graph, stream=stream, capture_error_mode="thread_local"):
+                self._outputs = compute(*self._inputs)
+        finally:
+            torch.cuda.set_stream(usual)  # which a capture that fails leaves undone
 
     def replay(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Compute from inputs of the shapes recorded."""

@@ -72,6 +72,7 @@ class TorchBackend:
             self.network.to(dtype)
         self.network.eval().requires_grad_(False)
         self._alone = computes_alone(self.device, self.info.config)
+        self._usual_threads = torch.get_num_threads()
         self._recordings = Recordings() if self._device.type == "cuda" else None
         self.sets_at_once = sets_at_once(self.device, self.info.config)
 
@@ -131,12 +132,16 @@ class TorchBackend:
     @contextmanager
     def _threads(self) -> Iterator[None]:
         """Compute in the caller's thread alone, where that is best."""
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1 if self._alone else threads)
+        if not self._alone:
+            yield
+            return
+        # A thread that is new begins with the number that another one set, so that what it was
+        # before must not be asked here.
+        torch.set_num_threads(1)
         try:
             yield
         finally:
-            torch.set_num_threads(threads)
+            torch.set_num_threads(self._usual_threads)
 
     @contextmanager
     def _memory_errors_explained(self) -> Iterator[None]:

@@ -67,6 +67,18 @@ def test_poses_are_those_without_a_recording(shapes):
     assert all(backend._recordings._graphs.values())
 
 
+def test_what_does_not_fit_beside_a_recording_runs_as_it_stands(monkeypatch, caplog):
+    def too_large(compute, inputs):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(graphs, "_Graph", too_large)
+    recordings = Recordings()
+    for scale in (1.0, 5.0):
+        (found,) = recordings.run("double", lambda x: (2 * x,), scale * torch.ones(3))
+        assert found.tolist() == [2 * scale] * 3
+    assert caplog.text.count("no CUDA graph") == 1
+
+
 @on_gpu
 def test_results_are_the_callers_to_keep():
     recordings, x = Recordings(), torch.ones(3, device="cuda")
