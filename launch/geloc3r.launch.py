@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start the node, and lead it to its active state.
 
-    ros2 launch geloc3r_ros geloc3r.launch.py \
+    ros2 launch geloc3r_ros geloc3r.launch.py rectify:=true \
         remaps:="left/image:=/stereo/left/image_raw right/image:=/stereo/right/image_raw"
 """
 
@@ -38,6 +38,7 @@ ARGUMENTS = {
     "device": ("", "auto, cpu, cuda, cuda:N; empty: as in params_file."),
     "namespace": ("", "Namespace of the node and of the camera topics."),
     "remaps": ("", 'Topics, as in "left/image:=/a/image right/image:=/b/image".'),
+    "rectify": ("", "Remove the lens distortion: true, false; empty: as in params_file."),
     "use_sim_time": ("", "Take the time from /clock: true, false; empty: as in params_file."),
     "autostart": ("true", "Configure and activate the node."),
     "rviz": ("false", "Show images, frames and poses in RViz."),
@@ -70,8 +71,9 @@ def _node(context: LaunchContext) -> list[Action]:
     overrides: dict[str, object] = {
         name: values[name] for name in ("weights", "device") if values[name]
     }
-    if values["use_sim_time"]:
-        overrides["use_sim_time"] = values["use_sim_time"].lower() == "true"
+    for name in ("rectify", "use_sim_time"):
+        if values[name]:
+            overrides[name] = values[name].lower() == "true"
     logger = ".".join([*values["namespace"].strip("/").split("/"), "geloc3r"]).lstrip(".")
     node = LifecycleNode(
         package="geloc3r_ros",

@@ -304,7 +304,7 @@ def _check_stages(config: TrainingConfig, processes: int) -> None:
                     f"batch_size {stage.batch_size} does not divide into whole "
                     f"{'pairs' if simulated else 'places'} for {processes} processes"
                 )
-            freeze(network, stage.freeze)
+            freeze(network.requires_grad_(True), stage.freeze)
             if stage.objective in OF_THE_NETWORK and not any(
                 parameter.requires_grad for parameter in network.parameters()
             ):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +19,12 @@ def needs_ros(command: str) -> Iterator[None]:
     """Explain a failing import of ROS 2 within the context.
 
     Raises:
-        GeLoc3rError: if a module is missing.
+        GeLoc3rError: if a module is missing, or no environment of ROS 2 was entered.
     """
     try:
         yield
+        if not os.environ.get("AMENT_PREFIX_PATH"):
+            raise ModuleNotFoundError(name="of an environment of ROS 2 (AMENT_PREFIX_PATH)")
     except ModuleNotFoundError as error:
         raise GeLoc3rError(
             f"{command} needs ROS 2, and Python found no module '{error.name}': source a ROS 2 "

@@ -40,6 +40,7 @@ __all__ = ["Pipeline"]
 # A set may come this share of a period early and still keep to max_update_rate.
 RATE_TOLERANCE = 0.1
 LOG_SECONDS = 5.0
+DISTORTED = "its images are distorted, which turns poses by degrees: set rectify: true"
 
 
 class Pipeline:
@@ -245,7 +246,11 @@ class Pipeline:
                     if settings.intrinsics_normalize
                     else "not in use, intrinsics.normalize is false"
                 )
-                self._statistics.remember(f"camera_info {camera}", "in use" if used else unused)
+                text = "in use" if used else unused
+                if K.D.any() and not settings.rectify:
+                    text += f"; {DISTORTED}"
+                    self._loggers[camera].warning(f"camera {camera}: {DISTORTED}", once=True)
+                self._statistics.remember(f"camera_info {camera}", text)
 
     def _report(
         self, estimate: PoseEstimate, place: Place, known: Intrinsics | None, settings: Settings

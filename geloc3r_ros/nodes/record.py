@@ -28,6 +28,8 @@ from geloc3r_ros.nodes.bare_node import bare_node, message_type
 __all__ = ["record"]
 
 LOOK_PERIOD = 0.1  # seconds between two looks for publishers that have come
+USUAL = ("geometry_msgs/msg/PoseStamped", "nav_msgs/msg/Odometry", "sensor_msgs/msg/Image")
+"""Of each package from which most messages are."""
 QUEUE = 100
 """Messages of a topic that may wait to be written."""
 
@@ -62,6 +64,10 @@ def record(
     console = console or Console(stderr=True)
     names = ["/" + topic.lstrip("/") for topic in topics]
     until = float("inf") if duration is None else time.monotonic() + duration
+    for (
+        name
+    ) in USUAL:  # a class is loaded from disk when it is first asked for: not during a replay
+        message_type(name)
     with bare_node("geloc3r_record") as node, BagWriter(path) as bag:
         recorder = _Recorder(node, bag, names, console)
         executor = SingleThreadedExecutor(context=node.context)

@@ -32,7 +32,7 @@ from geloc3r_ros.nodes.bare_node import bare_node, message_type
 __all__ = ["Summary", "replay"]
 
 CLOCK_PERIOD = 1 / 40  # seconds between two messages on /clock
-SETTLED = 0.5  # seconds without a new subscriber after which all are taken to be there
+SETTLED = 1.0  # seconds without a new subscriber after which all are taken to be there
 LINGER = 0.3  # seconds the last best-effort messages get to leave the shared memory
 
 

@@ -112,6 +112,22 @@ def test_known_intrinsics_reach_the_estimator(robot, estimator):
     assert np.abs(R - estimator.estimate(*PAIR).T_1_2[:3, :3]).max() > 1e-4
 
 
+@pytest.mark.parametrize("rectify", [False, True])
+def test_distorted_images_are_told_where_they_stay_so(robot, rectify):
+    robot = robot({"rectify": rectify})
+    robot.listen_to_poses()
+    robot.start()
+    for camera in ("left", "right"):
+        K = [100, 0, 80, 0, 100, 60, 0, 0, 1]
+        robot.send_camera_info(camera, K, D=(-0.3, 0.1, 0, 0, 0) if camera == "left" else (0,) * 5)
+    assert wait_until(lambda: len(robot.node._inputs.intrinsics) == 2)
+    robot.send(PAIR)
+    relative(robot)
+    assert wait_until(lambda: robot.value("right camera_info") == "in use")
+    assert robot.value("left camera_info").startswith("in use")
+    assert ("set rectify: true" in robot.value("left camera_info")) is not rectify
+
+
 def test_camera_info_is_demanded_where_the_parameter_says_so(robot):
     robot = robot({"intrinsics.require": True})
     robot.listen_to_poses()

@@ -84,7 +84,7 @@ def test_what_the_running_node_says_is_recorded_and_evaluated(tmp_path):
     with node_process(NODE, tmp_path / "node.log"):
         recorder = record(tmp_path / "run", POSES, TRUTH, *IMAGES, *INFOS, awaited=POSES)
         # At a quarter of its speed, so that a busy machine does not make the node drop sets.
-        play(recorder, MOVING, "--start", "3.2", "--duration", "1.3", "--rate", "0.25")
+        play(recorder, MOVING, "--start", "2.6", "--duration", "1.9", "--rate", "0.25")
     recorded = evaluate(tmp_path / "run", tmp_path / "recorded")
     offline = evaluate(
         tmp_path / "run", tmp_path / "offline", "--images", IMAGES[0], "--images", IMAGES[1],
@@ -92,7 +92,7 @@ def test_what_the_running_node_says_is_recorded_and_evaluated(tmp_path):
     )  # fmt: skip
     # The first poses may come of images before the recorder listened to these.
     both = recorded.keys() & offline.keys()
-    assert len(both) >= 4
+    assert len(both) >= 3
     directed = 0
     for pair in both:
         errors = [[float(run[pair][f"{kind}_error_deg"]) for kind in ("rotation", "direction")]

@@ -16,8 +16,9 @@ from rich.console import Console
 
 from geloc3r_ros.errors import ConfigError, WeightsError
 from geloc3r_training.checkpoint import Checkpoint
+from geloc3r_training.config import load_config
 from geloc3r_training.sole_user import sole_user
-from geloc3r_training.trainer import DivergedError, Trainer
+from geloc3r_training.trainer import DivergedError, Trainer, _check_stages
 
 SHORT = [
     "stages.0.steps=2",
@@ -148,6 +149,12 @@ def test_a_folder_has_one_training_at_a_time(tmp_path, trainer):
     assert training.step == 0
     training.run()
     assert training.done
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny_smoke", "fine_tune", "large"])
+def test_every_stage_of_the_settings_that_ship_can_begin(smoke, name):
+    config = load_config(smoke.with_name(f"{name}.yaml"), ())
+    _check_stages(config, processes=2)
 
 
 def test_who_began_beside_another_training_does_not_write_over_it(tmp_path, trainer):
