@@ -81,6 +81,8 @@ class Frames:
 
     def clear_buffer(self) -> None:
         """Forget the transforms of the pass before; static ones hold in every pass."""
+        with self._lock:
+            self._newest.clear()
         if self._buffer is not None:
             self._buffer.clear()
 
