@@ -224,6 +224,16 @@ def test_replay_without_ros_says_how_to_get_it(tmp_path):
     assert "make setup" in process.stderr
 
 
+@pytest.mark.parametrize("command", [("replay", "x"), ("record", "x", "/a")])
+def test_what_needs_ros_says_that_no_environment_was_entered(tmp_path, command):
+    process = run_process(
+        "import os; os.environ.pop('AMENT_PREFIX_PATH', 0)", *command, cwd=tmp_path
+    )
+    assert process.returncode == 1
+    assert "needs ROS 2, and AMENT_PREFIX_PATH is empty" in process.stderr
+    assert "Traceback" not in process.stderr
+
+
 def test_help_does_not_wait_for_torch(tmp_path):
     watch = "import atexit, sys; atexit.register(lambda: print('torch' in sys.modules))"
     for arguments in (["--help"], ["pose", "--help"], ["replay", "--help"], ["--version"]):

@@ -7,7 +7,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from geloc3r_ros.errors import ConfigError
 
@@ -20,7 +19,7 @@ __all__ = [
     "Case",
     "Measurement",
     "cases_of",
-    "is_export",
+    "without_baseline",
 ]
 
 PLAIN = "plain"
@@ -132,7 +131,7 @@ def cases_of(
         raise ConfigError(f"{runs} runs; at least 1 is needed")
     cases = []
     for name, size in itertools.product(weights, map(_size, sizes)):
-        baseline = [] if is_export(name) else [(PLAIN, "fp32", "pair")]
+        baseline = [] if without_baseline(name) else [(PLAIN, "fp32", "pair")]
         settings = [*baseline, *itertools.product(backends, precisions, modes)]
         cases += [
             Case(
@@ -144,12 +143,11 @@ def cases_of(
     return cases
 
 
-def is_export(weights: str) -> bool:
-    """Whether these are a folder of graphs: weights are files, and only they have a baseline."""
-    from geloc3r_ros.inference.exported import DESCRIPTION
-    from geloc3r_ros.model.weights import SHIPPED
+def without_baseline(weights: str) -> bool:
+    """Whether these are a folder of graphs: only weights have a baseline."""
+    from geloc3r_ros.inference.exported import is_export
 
-    return weights not in (*SHIPPED, *RANDOM) and Path(weights, DESCRIPTION).is_file()
+    return weights not in RANDOM and is_export(weights)
 
 
 def _size(text: str) -> tuple[int, int]:

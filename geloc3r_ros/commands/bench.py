@@ -82,7 +82,7 @@ def bench(
 
         geloc3r bench --weights exported/ --backend onnx
     """
-    from geloc3r_ros.bench.cases import MODES, cases_of, is_export
+    from geloc3r_ros.bench.cases import MODES, cases_of, without_baseline
 
     check_folder(output)
     cases = cases_of(
@@ -94,7 +94,7 @@ def bench(
         device=device,
         runs=runs,
     )
-    for name in filter(is_export, weights or []):
+    for name in filter(without_baseline, weights or []):
         out.print(f"{name}: an export; it is measured without the plain baseline", style="yellow")
     output.mkdir(parents=True, exist_ok=True)
     found: list[Measurement] = []

@@ -21,14 +21,17 @@ def needs_ros(command: str) -> Iterator[None]:
     Raises:
         GeLoc3rError: if a module is missing, or no environment of ROS 2 was entered.
     """
+    missing, cause = "", None
     try:
         yield
         if not os.environ.get("AMENT_PREFIX_PATH"):
-            raise ModuleNotFoundError(name="of an environment of ROS 2 (AMENT_PREFIX_PATH)")
+            missing = "AMENT_PREFIX_PATH is empty"
     except ModuleNotFoundError as error:
+        missing, cause = f"Python found no module '{error.name}'", error
+    if missing:
         raise GeLoc3rError(
-            f"{command} needs ROS 2, and Python found no module '{error.name}': source a ROS 2 "
+            f"{command} needs ROS 2, and {missing}: source a ROS 2 "
             "installation (source /opt/ros/<distribution>/setup.bash), or run `make setup` in the "
             "checkout and then `source .venv/bin/activate && source install/local_setup.bash`; "
             f"this Python is {sys.executable}"
-        ) from error
+        ) from cause

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,12 +38,11 @@ def info(weights: Annotated[str, typer.Argument(metavar="WEIGHTS", help=WEIGHTS_
     """
     import torch
 
-    from geloc3r_ros.inference.exported import DESCRIPTION, ExportedNetwork
+    from geloc3r_ros.inference.exported import ExportedNetwork, is_export
     from geloc3r_ros.model import GeLoc3r, locate_weights, read_info
-    from geloc3r_ros.model.weights import SHIPPED
 
     exported = None
-    if weights not in SHIPPED and os.path.isfile(Path(weights, DESCRIPTION)):
+    if is_export(weights):
         exported = ExportedNetwork.read(weights)
         about, path = exported.info, exported.folder
     else:

@@ -18,6 +18,7 @@ from typing import Any
 from geloc3r_ros.errors import ConfigError, WeightsError
 from geloc3r_ros.model import ModelConfig, WeightsInfo
 from geloc3r_ros.model.hub import sha256_of
+from geloc3r_ros.model.weights import SHIPPED
 
 __all__ = [
     "BATCH",
@@ -29,6 +30,7 @@ __all__ = [
     "Size",
     "decoder_name",
     "encoder_name",
+    "is_export",
 ]
 
 Size = tuple[int, int]
@@ -51,6 +53,11 @@ def encoder_name(size: Size) -> str:
 def decoder_name(size1: Size, size2: Size) -> str:
     """File of the decoder of a view 1 and a view 2 of these sizes."""
     return "decoder_{}x{}_{}x{}.onnx".format(*size1, *size2)
+
+
+def is_export(weights: str) -> bool:
+    """Whether this is a folder of graphs; the name of weights that ship never is."""
+    return weights not in SHIPPED and os.path.isfile(os.path.join(weights, DESCRIPTION))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

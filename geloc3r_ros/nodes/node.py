@@ -236,6 +236,9 @@ class GeLoc3rNode(LifecycleNode):
             give_back_garbage()
 
     def _matched(self, images: ImageSet) -> None:
+        if self._statistics.silence("matched") > self._parameter_server.settings.watchdog_timeout:
+            # The cameras paused; what was left out of the sets before is not waited for.
+            self._statistics.count("resumed", answers="matched")
         self._statistics.count("matched")
         if self._enabled and self._worker is not None:
             self._worker.put(images)

@@ -157,6 +157,8 @@ class Pipeline:
         estimates: Sequence[PoseEstimate],
         settings: Settings,
     ) -> None:
+        if self._dropped(images):
+            return
         started = time.monotonic()
         problems = []
         for i, (camera, estimate) in enumerate(zip(settings.cameras[1:], estimates), start=1):
@@ -173,20 +175,27 @@ class Pipeline:
                 problems.append(f"camera {camera}: {error}")
                 continue
             with self._publishing:
-                # The time may have gone back while the network worked, or while TF was waited for.
-                if images.matched < self._void_before:
-                    self._statistics.count("dropped")
+                if self._dropped(images):  # meanwhile, while TF was waited for
                     return
                 self._publish(camera, *moved, estimate, images.matched, settings)
             if i == 1 and self._debug_image.get_subscription_count():
                 picture = draw(rgbs[0], rgbs[1], report, settings.debug_image_width)
                 self._debug_image.publish(_image_message(picture, images.messages[0].header))
         if problems:
+            if self._dropped(images):  # TF of before is gone, and that is no fault
+                return
             self._refuse("; ".join(problems))
         if len(problems) == len(estimates):
             return
         self._statistics.measure("publishing", time.monotonic() - started)
         self._measure(estimates[0].latency, time.monotonic() - images.matched)
+
+    def _dropped(self, images: ImageSet) -> bool:
+        """Whether nothing more of a set may be published; it is counted then."""
+        void = images.matched < self._void_before
+        if void:
+            self._statistics.count("dropped")
+        return void
 
     def _measure(self, estimation: Latency, total: float) -> None:
         self._statistics.measure("preprocessing", estimation.preprocess)

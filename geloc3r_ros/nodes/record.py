@@ -64,9 +64,7 @@ def record(
     console = console or Console(stderr=True)
     names = ["/" + topic.lstrip("/") for topic in topics]
     until = float("inf") if duration is None else time.monotonic() + duration
-    for (
-        name
-    ) in USUAL:  # a class is loaded from disk when it is first asked for: not during a replay
+    for name in USUAL:  # loaded from the disk when first asked for: now, not during a replay
         message_type(name)
     with bare_node("geloc3r_record") as node, BagWriter(path) as bag:
         recorder = _Recorder(node, bag, names, console)

@@ -68,29 +68,34 @@ def open_frames(
         raise ConfigError(f"{path}: there is no such file or folder")
     if path.suffix in BAG_SUFFIXES or (path / "metadata.yaml").exists():
         with BagReader(path) as bag:
-            yield _of_bag(bag, topic, K)
+            yield _with(K, _of_bag(bag, topic, camera_info=K is None))
     elif topic:
         raise ConfigError(f"{path} is no bag: it has no topic {topic}")
     elif path.is_dir():
-        yield _of_folder(path, rate, K)
+        yield _with(K, _of_folder(path, rate))
     else:
-        yield _of_video(path, K)
+        yield _with(K, _of_video(path))
 
 
-def _of_bag(bag: BagReader, topic: str, K: Array | None) -> Frames:
+def _with(K: Array | None, found: Frames) -> Frames:
+    if K is None:
+        return found
+    return found._replace(frames=(frame._replace(K=K) for frame in found.frames))
+
+
+def _of_bag(bag: BagReader, topic: str, camera_info: bool) -> Frames:
     cameras = find_cameras(bag, [topic] if topic else [])
-    if K is not None:
+    if not camera_info:
         cameras = [camera._replace(info="") for camera in cameras]
     if len(cameras) > 1:
         names = " and ".join(camera.image for camera in cameras)
         raise BagError(f"{bag.path} has images on {names}; name one with --images")
     shots = Streams(cameras, slop=0).read(bag)
-    seen = ((shot.stamp, *shot.decoded) for (shot,) in shots)
-    frames = (Frame(stamp, rgb, own if K is None else K) for stamp, rgb, own in seen)
+    frames = (Frame(shot.stamp, *shot.decoded) for (shot,) in shots)
     return Frames(bag.topics[cameras[0].image].count, frames)
 
 
-def _of_folder(folder: Path, rate: float, K: Array | None) -> Frames:
+def _of_folder(folder: Path, rate: float) -> Frames:
     if not rate > 0:
         raise ConfigError(f"the rate is {rate:g} images a second; it must be positive")
     paths = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
@@ -101,7 +106,7 @@ def _of_folder(folder: Path, rate: float, K: Array | None) -> Frames:
         in_order = sorted(paths, key=_numbers_as_numbers)
         stamps = {path: round(i * 1e9 / rate) for i, path in enumerate(in_order)}
     by_time = sorted((stamp, path) for path, stamp in stamps.items() if stamp is not None)
-    return Frames(len(paths), (Frame(stamp, read_image(path), K) for stamp, path in by_time))
+    return Frames(len(paths), (Frame(stamp, read_image(path), None) for stamp, path in by_time))
 
 
 def _time_named(name: str) -> int | None:
@@ -117,20 +122,20 @@ def _numbers_as_numbers(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
 
 
-def _of_video(path: Path, K: Array | None) -> Frames:
+def _of_video(path: Path) -> Frames:
     video = cv2.VideoCapture(str(path))
     if not video.isOpened() or video.get(cv2.CAP_PROP_FOURCC) == TEXT:
         raise ImageError(f"{path}: is no video that OpenCV can read, or it is damaged")
-    return Frames(int(video.get(cv2.CAP_PROP_FRAME_COUNT)), _frames_of_video(video, K))
+    return Frames(int(video.get(cv2.CAP_PROP_FRAME_COUNT)), _frames_of_video(video))
 
 
-def _frames_of_video(video: cv2.VideoCapture, K: Array | None) -> Iterator[Frame]:
+def _frames_of_video(video: cv2.VideoCapture) -> Iterator[Frame]:
     while True:
         found, bgr = video.read()
         if not found:
             return
         stamp = round(video.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
-        yield Frame(stamp, np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8), K)
+        yield Frame(stamp, np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8), None)
 
 
 Item = TypeVar("Item")

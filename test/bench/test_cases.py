@@ -5,7 +5,7 @@
 import pytest
 from helpers.bench_data import measurement
 
-from geloc3r_ros.bench.cases import PLAIN, cases_of, is_export
+from geloc3r_ros.bench.cases import PLAIN, cases_of, without_baseline
 from geloc3r_ros.errors import ConfigError
 
 SETTINGS = {
@@ -42,7 +42,7 @@ def test_a_folder_does_not_hide_the_weights_of_its_name(tmp_path, monkeypatch, n
     (tmp_path / name).mkdir()
     (tmp_path / name / "geloc3r.json").write_text("{}")
     monkeypatch.chdir(tmp_path)
-    assert not is_export(name)
+    assert not without_baseline(name)
 
 
 @pytest.mark.parametrize(

@@ -562,33 +562,59 @@ def test_reset_forgets_a_static_conflict_that_is_over(robot):
     assert wait_until(lambda: tf_from_node(robot, child)), robot.says()
 
 
+def move(robot, *shifts):
+    """Broadcast the right camera 1.5 m beside the left one, so long after ``BASE_STAMP``."""
+    moved = TransformStamped(child_frame_id="right_optical")
+    moved.header.frame_id = "left_optical"
+    moved.transform.translation.x = 1.5
+    for shift in shifts:
+        stamp_message(moved.header.stamp, BASE_STAMP + shift)
+        robot.publish("/tf", TFMessage(transforms=[moved]))
+
+
 def test_reset_forgets_transforms_of_a_later_time(robot):
     robot = robot({"scale.source": "tf", "tf.timeout": 2.0})
     robot.listen_to_poses()
     robot.start()
-    moved = TransformStamped(child_frame_id="right_optical")
-    moved.header.frame_id = "left_optical"
-    moved.transform.translation.x = 1.5
     for later in (10**12, 0):
-        for shift in (-PERIOD, PERIOD):
-            stamp_message(moved.header.stamp, BASE_STAMP + later + shift)
-            robot.publish("/tf", TFMessage(transforms=[moved]))
+        move(robot, later - PERIOD, later + PERIOD)
         robot.send(PAIR, BASE_STAMP + later)
         relative(robot, 1 if later else 2)
         assert robot.call(Trigger, "/geloc3r/reset", Trigger.Request()).success
     assert [stamp_nanoseconds(m.header.stamp) for m in robot.poses()][1] == BASE_STAMP
 
 
+def test_a_voided_set_whose_tf_is_gone_is_no_fault(robot):
+    robot = robot({"scale.source": "tf", "tf.timeout": 1.0})
+    robot.start()
+    with held_up(robot.node._frames, "transform") as waits:
+        robot.send(PAIR)
+        assert waits.wait(30.0)
+        robot.node._discard()
+    count = robot.node._statistics.total
+    assert wait_until(lambda: count("dropped") == 1)
+    assert count("refused") == 0
+
+
+def test_a_pause_of_the_cameras_is_no_wait_for_the_network(robot):
+    robot = robot({"max_age": 1.0, "watchdog.timeout": 0.5})
+    robot.start()
+    robot.send(PAIR, BASE_STAMP)  # too old: never finished
+    statistics = robot.node._statistics
+    assert wait_until(lambda: statistics.total("too old") == 1)
+    assert wait_until(lambda: statistics.unanswered("matched") > 0.6)
+    with held_up(robot.node._estimator, "estimate_set") as waits:
+        robot.send(PAIR, robot.tester.get_clock().now().nanoseconds)
+        assert waits.wait(30.0)
+        waited = statistics.unanswered("matched"), statistics.silence("too old")
+        assert waited[0] < waited[1] - 0.5
+
+
 def test_a_late_transform_of_the_pass_before_costs_no_later_one(robot):
     robot = robot({"scale.source": "tf", "tf.timeout": 2.0})
     robot.listen_to_poses()
     robot.start()
-    moved = TransformStamped(child_frame_id="right_optical")
-    moved.header.frame_id = "left_optical"
-    moved.transform.translation.x = 1.5
-    for shift in (-3 * PERIOD, 1000 * PERIOD, -2 * PERIOD, -PERIOD, PERIOD):
-        stamp_message(moved.header.stamp, BASE_STAMP + shift)
-        robot.publish("/tf", TFMessage(transforms=[moved]))
+    move(robot, -3 * PERIOD, 1000 * PERIOD, -2 * PERIOD, -PERIOD, PERIOD)
     robot.send(PAIR, BASE_STAMP)
     assert relative(robot)[0].scale_known
 

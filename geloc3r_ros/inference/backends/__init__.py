@@ -12,10 +12,9 @@ from geloc3r_ros.errors import ConfigError, WeightsError
 from geloc3r_ros.geometry import Array
 from geloc3r_ros.inference.backends.onnx import OnnxBackend
 from geloc3r_ros.inference.backends.torch import TorchBackend
-from geloc3r_ros.inference.exported import DESCRIPTION, Size
+from geloc3r_ros.inference.exported import Size, is_export
 from geloc3r_ros.inference.images import Image
 from geloc3r_ros.model import WeightsInfo
-from geloc3r_ros.model.weights import SHIPPED
 
 __all__ = ["BACKENDS", "Backend", "load_backend"]
 
@@ -63,7 +62,6 @@ def load_backend(name: str, weights: str, device: str, precision: str) -> Backen
     """
     if name not in BACKENDS:
         raise ConfigError(f"backend '{name}' is not one of {', '.join(BACKENDS)}")
-    hidden = weights in SHIPPED and name != "onnx"  # a folder of that name is not meant
-    if name != "onnx" and not hidden and os.path.isfile(os.path.join(weights, DESCRIPTION)):
+    if name != "onnx" and is_export(weights):
         raise WeightsError(f"{weights} is an exported network: take backend onnx, not {name}")
     return BACKENDS[name](weights, device, precision)
