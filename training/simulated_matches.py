@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from geloc3r_ros.model.match_head import rotation_of_vector
+from geloc3r_ros.model.rotation import rotation_of_vector
 from geloc3r_training.config import StageConfig
 from geloc3r_training.interrupt import leave_signals
 from geloc3r_training.pairs import Share

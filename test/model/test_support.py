@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from geloc3r_ros.model.epipolar import epipolar
-from geloc3r_ros.model.match_head import rotation_of_vector
+from geloc3r_ros.model.rotation import rotation_of_vector
 from geloc3r_ros.model.support import SUPPORT, support
 
 X = torch.tensor([[1.0, 0, 0]])
