@@ -75,9 +75,10 @@ def _draw_overview(scene: Scene, report: Report, results: list[Result], path: Pa
         left.set_title(f"{index + 1}: {_errors(results[index])}", fontsize=9, loc="left", pad=3)
         _draw_from_above(above, results[index])
     untrained = "" if report.trained else ".   UNTRAINED WEIGHTS: the estimates are noise"
+    few = f"{len(chosen)} of " if len(chosen) < len(results) else ""
     figure.suptitle(
-        f"{scene.name}: pictures of a (blue) and b, and the cameras from above: "
-        f"b as estimated (orange) and in truth (green, dashed){untrained}",
+        f"{scene.name}, {few}{len(results)} sets: pictures of a (blue) and b, and the cameras "
+        f"from above: b as estimated (orange) and in truth (green, dashed){untrained}",
         x=0.01, y=1 - 0.15 / height, ha="left", va="top", fontsize=12,
     )  # fmt: skip
     figure.savefig(path, dpi=90)
@@ -87,8 +88,8 @@ def _draw_from_above(axes: Axes, result: Result) -> None:
     """Draw x (right) and z (ahead) of camera a; translations have unit length."""
     for T, colour, style in (
         (np.eye(4), BLUE, "-"),
-        (result.T_true, GREEN, "--"),
         (result.estimate.T_a_b, ORANGE, "-"),
+        (result.T_true, GREEN, "--"),  # last: where both agree, the other shows between its dashes
     ):
         x, z = _outline(T)
         axes.plot(x, z, style, color=colour, linewidth=1.8)

@@ -32,6 +32,12 @@ R_PLOT_OPTICAL = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 CAMERA_DEPTH = 0.4
 """How long a camera is drawn, in lengths of the translation."""
 
+TURNED = "B: rotation alone"
+"""Name of a camera B without a direction of its translation."""
+
+BADGE = 0.12
+"""Width and height of an image's corner that its name covers, in widths of the image."""
+
 HALF_FIELD = 0.6
 """Half the width of a view at distance 1 where its intrinsics are unknown (62 degrees in all)."""
 
@@ -69,7 +75,8 @@ def plot_pair(
         target: a file to write (png, pdf, svg), or a figure to draw into.
         rgb1: image A (H, W, 3).
         rgb2: image B (H, W, 3).
-        T_1_2: estimated pose (4, 4) of B in A; the length of the translation is not shown.
+        T_1_2: estimated pose (4, 4) of B in A; the length of the translation is not shown. Without
+            any, B is drawn as turned on the spot, and named so.
         T_1_2_true: true pose (4, 4), to be drawn beside it.
         K1: intrinsics (3, 3) of image A, in pixels.
         K2: intrinsics (3, 3) of image B.
@@ -92,7 +99,7 @@ def plot_pair(
     corners1, corners2 = _corners(rgb1, K1), _corners(rgb2, K2)
     cameras = [
         Camera("A", np.eye(4), corners1, BLUE, rgb=rgb1),
-        Camera("B", T_1_2, corners2, ORANGE, rgb=rgb2),
+        Camera("B" if T_1_2[:3, 3].any() else TURNED, T_1_2, corners2, ORANGE, rgb=rgb2),
     ]
     if T_1_2_true is not None:
         cameras.append(Camera("true B", T_1_2_true, corners2, GREEN, "--"))
@@ -134,7 +141,10 @@ def _draw_epipolar_lines(axes1: Axes, axes2: Axes, rgb1: Image, F: Array) -> Non
     """Mark points that the eye finds again in image 2, and the lines they must lie on there."""
     grey = cv2.cvtColor(rgb1, cv2.COLOR_RGB2GRAY)
     apart = min(grey.shape) / 4
-    points = cv2.goodFeaturesToTrack(grey, len(POINT_COLOURS), 0.05, apart)
+    in_sight = np.full_like(grey, 255)
+    covered = round(BADGE * grey.shape[1])
+    in_sight[:covered, :covered] = 0
+    points = cv2.goodFeaturesToTrack(grey, len(POINT_COLOURS), 0.05, apart, mask=in_sight)
     if points is None or not F.any():
         return
     limits = axes2.get_xlim(), axes2.get_ylim()
@@ -167,8 +177,8 @@ def _draw_space(axes: Axes3D, cameras: Sequence[Camera]) -> None:
         path = np.transpose([drawn[0][0], points[0], foot])
         axes.plot(*path, color=camera.colour, linewidth=1.2, linestyle=":")
         axes.plot(*foot[:, None], "o", color=camera.colour, markersize=4)
-        # The truth is named above, so that two cameras in one place keep two readable names.
-        above = camera.rgb is None
+        # Of two cameras in one place one is named above, so that both names can be read.
+        above = camera.rgb is None or camera.name == TURNED
         axes.text(
             *(points[points[:, 2].argmax()] if above else foot),
             f"{camera.name}\n" if above else f" {camera.name}",

@@ -42,6 +42,15 @@ def test_cameras_are_named(rgb):
     assert texts(drawn(rgb, T_1_2_true=np.eye(4))[2]) == {"A", "B", "true B"}
 
 
+def test_a_camera_without_direction_says_so_and_both_names_can_be_read(rgb):
+    figure = Figure()
+    plot_pair(figure, rgb, rgb, make_transform(T_1_2[:3, :3], np.zeros(3)))
+    names = {text.get_text().strip(): text for text in figure.axes[2].texts}
+    assert set(names) == {"A", "B: rotation alone"}
+    heights = [text.get_position_3d()[2] for text in names.values()]
+    assert abs(heights[0] - heights[1]) > 0.2
+
+
 def test_cameras_stand_a_unit_apart_with_up_being_up(rgb):
     space = drawn(rgb)[2]
     feet = [np.ravel(line.get_data_3d()) for line in space.lines if line.get_marker() == "o"]
@@ -69,6 +78,13 @@ def test_a_line_passes_through_what_its_point_sees_at_any_depth(rgb):
             start, slope = np.array(lines[colour].get_xy1()), np.array(lines[colour].get_xy2())
             along, across = slope - start, np.array([x / z, y / z]) - start
             assert along[0] * across[1] - along[1] * across[0] == pytest.approx(0, abs=1e-6)
+
+
+def test_no_point_is_hidden_by_the_name_of_its_image(rgb):
+    rgb[10:30, 10:30] = 255  # below the A
+    marked = {tuple(np.ravel(line.get_data())) for line in drawn(rgb, K1=K, K2=K)[0].lines}
+    assert len(marked) == 4
+    assert all(u > 38 or v > 38 for u, v in marked)
 
 
 def test_without_intrinsics_there_are_no_lines(rgb):
