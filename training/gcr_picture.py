@@ -4,7 +4,8 @@
 
 The first two images show drawn points of view 1 and where the teacher finds them in view 2, bright
 where the FusionTransformer trusts them; a red line leads from a false match to the truth. The
-third shows how far from the truth the regressed pose puts the points, and how far the solved one.
+third shows how far from the truth the regressed pose puts the points, and how far the solved one,
+where there is one.
 """
 
 from __future__ import annotations
@@ -73,10 +74,14 @@ def _projections(solution: Solution, row: int, axes: Axes) -> None:
     """Where the regressed and the solved pose put points of view 1."""
     pairs, used = solution.pairs, solution.pairs.truth.used[row]
     true = pairs.truth.pixels_2[row, used][:SHOWN]
-    for name, T, colour in (
-        ("regressed", pairs.T_hat, "tab:orange"),
-        ("solved", solution.result.T_2_1.to(pairs.T_hat), "tab:cyan"),
+    solved = solution.result
+    for name, T, valid, colour in (
+        ("regressed", pairs.T_hat, True, "tab:orange"),
+        ("solved", solved.T_2_1.to(pairs.T_hat), bool(solved.valid[row]), "tab:cyan"),
     ):
+        if not valid:
+            axes.plot([], [], color=colour, label=f"{name}: no pose, too few points agree")
+            continue
         put, _ = project(pairs.K_2, transform(T, pairs.truth.points_1))
         _lines(axes, true, put[row, used][:SHOWN], color=colour, linewidth=1)
         axes.plot([], [], color=colour, label=f"{name}: {_error(T[row], pairs.T_true[row])}")

@@ -7,11 +7,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 from rich.console import Console
+from rich.progress import Progress
 from rich.text import Text
 
 from geloc3r_ros.errors import ConfigError, GeLoc3rError
@@ -28,7 +30,10 @@ __all__ = [
     "out",
     "read_intrinsics",
     "run_application",
+    "watched",
 ]
+
+T = TypeVar("T")
 
 out = Console(highlight=False, markup=False)
 
@@ -60,6 +65,16 @@ def run_application(app: typer.Typer, log_level: int = logging.WARNING) -> None:
         if error.filename is None:
             raise
         sys.exit(f"error: {error.filename} cannot be read or written: {error.strerror}")
+
+
+def watched(items: Iterable[T], description: str, about: int) -> Iterator[T]:
+    """Show a progress bar while items pass by: about so many; at their end it is full."""
+    with Progress(console=out) as progress:
+        task = progress.add_task(description, total=about)
+        for item in items:
+            yield item
+            progress.advance(task)
+        progress.update(task, total=progress.tasks[0].completed)
 
 
 def check_folder(folder: Path) -> None:

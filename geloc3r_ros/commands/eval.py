@@ -21,12 +21,12 @@ from geloc3r_ros.commands.console import (
     WEIGHTS_HELP,
     check_folder,
     out,
+    watched,
 )
 from geloc3r_ros.errors import ConfigError
 
 if TYPE_CHECKING:
     from geloc3r_ros.evaluation.methods import Method
-    from geloc3r_ros.evaluation.predictions import Prediction
 
 __all__ = ["evaluation"]
 
@@ -90,7 +90,7 @@ def pairs(
     check_folder(output)
     methods = _load_methods(method, weights=weights, device=device, precision=precision)
     with _interruptible(output):
-        results = evaluate_pairs(file, methods, output, _watch)
+        results = evaluate_pairs(file, methods, output, watched)
     _print_results(results, output)
     _refuse_hopeless(results)
 
@@ -157,7 +157,7 @@ def bag(
     )  # fmt: skip
     methods = _load_methods(method, weights=weights, device=device, precision=precision)
     with _interruptible(output):
-        results = evaluate_bag(path, methods, output, options, _watch)
+        results = evaluate_bag(path, methods, output, options, watched)
     _print_results(results, output)
     for trouble in results["troubles"]:
         out.print(f"damaged: {trouble}", style="bold red")
@@ -188,7 +188,6 @@ def calibrate(
     import dataclasses
 
     import torch
-    from rich.progress import track
 
     from geloc3r_ros.evaluation.bad_inputs import NO_DIRECTION, NO_POSE
     from geloc3r_ros.evaluation.calibration import BAD_INPUTS, check_pairs, observe, observe_bad
@@ -204,9 +203,9 @@ def calibrate(
     pairs = read_pairs(file).pairs
     check_pairs(pairs)
     estimator = RelativePoseEstimator.load(weights, device=device, precision=precision)
-    observed = list(track(observe(estimator, pairs), "good pairs", total=len(pairs), console=out))
+    observed = list(watched(observe(estimator, pairs), "good pairs", len(pairs)))
     total = BAD_INPUTS * (len(NO_POSE) + len(NO_DIRECTION))
-    bad = list(track(observe_bad(estimator, pairs), "bad inputs", total=total, console=out))
+    bad = list(watched(observe_bad(estimator, pairs), "bad inputs", total))
     calibration, levels = fit(pairs, observed, [b for b in bad if b is not None])
     network, about = load_weights(weights)
     about = dataclasses.replace(about, calibration=calibration)
@@ -249,8 +248,6 @@ def trust(
 
         geloc3r eval trust test/pairs.json
     """
-    from rich.progress import track
-
     from geloc3r_ros.evaluation.bad_inputs import NO_DIRECTION, NO_POSE
     from geloc3r_ros.evaluation.pair_list import read_pairs
     from geloc3r_ros.evaluation.trust import SWAPPED, examine, others, spread_out, summarise
@@ -261,7 +258,7 @@ def trust(
     others(chosen, pairs)  # refuses pairs of one place, before the network is loaded
     estimator = RelativePoseEstimator.load(weights, device=device, precision=precision)
     total = len(pairs) + len(chosen) * (len(NO_POSE) + len(NO_DIRECTION))
-    judged = list(track(examine(estimator, pairs, bad), "asking", total=total, console=out))
+    judged = list(watched(examine(estimator, pairs, bad), "asking", total))
     table = Table(title="what is sure and what is refused", box=SIMPLE_HEAD)
     for name in ("", "pairs", "refused", "direction", "off by > 3 sigma", "sigma (°)"):
         table.add_column(name, justify="right" if name else "left")
@@ -356,13 +353,6 @@ def _interruptible(folder: Path) -> Iterator[None]:
     except KeyboardInterrupt:
         out.print(f"Interrupted. {folder} keeps what is done; the same command goes on from it.")
         raise typer.Exit(INTERRUPTED) from None
-
-
-def _watch(predictions: Iterator[Prediction], name: str, total: int) -> Iterator[Prediction]:
-    """Show a progress bar while predictions pass by."""
-    from rich.progress import track
-
-    yield from track(predictions, description=name, total=total, console=out)
 
 
 def _print_results(results: Mapping[str, Any], folder: Path) -> None:

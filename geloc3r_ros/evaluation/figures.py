@@ -158,17 +158,20 @@ def _parts(e: Errors, value: Array, edges: Sequence[float]) -> list[dict[str, An
 
 
 def _covariance(predictions: Predictions, e: Errors) -> dict[str, Any] | None:
-    """NEES and coverage of rotation and of direction; None where no covariance is known."""
-    known = [i for i in e.index if np.isfinite(predictions.covariance[i]).all()]
-    known = [i for i in known if np.isfinite(predictions.T_a_b[i]).all()]
+    """NEES and coverage of rotation and of direction; None where no covariance is known.
+
+    Of the direction only where the camera moved.
+    """
+    stated = predictions.covariance[e.index], predictions.T_a_b[e.index]
+    known = np.all([np.isfinite(x).all((1, 2)) for x in stated], 0)
     said = {}
-    for name, nees, dimensions in (
-        ("rotation", rotation_nees, 3),
-        ("direction", direction_nees, 2),
+    for name, nees, dimensions, counted in (
+        ("rotation", rotation_nees, 3, known),
+        ("direction", direction_nees, 2, known & e.moved),
     ):
         values = [
             nees(predictions.T_a_b[i], predictions.T_a_b_true[i], predictions.covariance[i])
-            for i in known
+            for i in e.index[counted]
         ]
         if found := consistency(np.array(values, float), dimensions):
             said[name] = {

@@ -154,9 +154,9 @@ class _Listener:
         for name in ("configure", "activate"):
             self._transition(name)
         self._console.print(LINE_HEADER, highlight=False, soft_wrap=True)
-        self._play(scene, rate)
+        status = self._play(scene, rate)
         if self._report.dropped:
-            self._console.print(f"Status of the node: {self._status or 'none was received'}")
+            self._console.print(f"Status of the node: {status or 'none was received'}")
         for name in ("deactivate", "cleanup", "unconfigured_shutdown"):
             self._transition(name)
 
@@ -169,8 +169,12 @@ class _Listener:
         if not future.result().success:
             raise GeLoc3rError(f"the node could not {name.removeprefix('unconfigured_')}")
 
-    def _play(self, scene: Scene, rate: float) -> None:
-        """Replay the bag from another process until the last set has come, or no more will."""
+    def _play(self, scene: Scene, rate: float) -> str:
+        """Replay the bag from another process until the last set has come, or no more will.
+
+        Returns:
+            What the node's status was when the bag ended; soon after it misses the cameras.
+        """
         command = [executable("geloc3r"), "replay", str(scene.bag), "--wait", "20"]
         replay = subprocess.Popen(
             [sys.executable, *command, "--rate", f"{rate:g}"],
@@ -184,9 +188,11 @@ class _Listener:
             said = replay.communicate()[1]
         if replay.returncode:
             raise GeLoc3rError(f"the replay of {scene.bag} failed: {said}")
+        status = self._status
         until = time.monotonic() + LAST_SET_TIMEOUT
         while self._report.dropped and time.monotonic() < until:
             self._executor.spin_once(timeout_sec=0.1)
+        return status
 
     def _spin_until(self, condition: Callable[[], bool], seconds: float, awaited: str) -> None:
         until = time.monotonic() + seconds

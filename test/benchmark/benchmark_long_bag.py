@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory of ``geloc3r eval bag`` over a long bag: the demo's moving scene, played over and over.
 
-Run: python test/benchmark/benchmark_long_bag.py FOLDER [MINUTES]
+Run: python test/benchmark/benchmark_long_bag.py FOLDER [--minutes 20]
 """
 
+import argparse
 import subprocess
 import sys
 import time
@@ -60,10 +61,14 @@ def resident_megabytes(pid):
 
 
 def main():
-    folder, minutes = Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 20.0
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="for the bag, unless it is there, and results")
+    parser.add_argument("--minutes", type=float, default=20.0, help="how long the bag is")
+    options = parser.parse_args()
+    folder = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "bag").exists():
-        write(folder / "bag", minutes)
+        write(folder / "bag", options.minutes)
     command = ["geloc3r", "eval", "bag", folder / "bag", "--truth", TRUTH, "--method", "orb"]
     start = time.monotonic()
     process = subprocess.Popen([*map(str, command), "--out", str(folder / "out")])

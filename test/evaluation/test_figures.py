@@ -56,6 +56,23 @@ def test_figures_by_hand():
     assert said["covariance"] is None
 
 
+def test_covariances_of_directions_are_judged_where_the_camera_moved():
+    covariance = np.diag([4.0, 4.0, 4.0, 1.0, 1.0, 1.0]) * np.radians(1) ** 2
+    still = posed(50, 0, 1e-4)  # what is left of 0 in a recording, and points anywhere
+    said = figures(
+        Predictions.of(
+            {"method": "test"},
+            [
+                prediction("moved", posed(21, 2), posed(20, 0, 2.0), covariance=covariance),
+                prediction("still", posed(53, 80), still, covariance=covariance),
+            ],
+        )
+    )["covariance"]
+    # One degree and three of rotation at a sigma of one; two of direction at a sigma of two.
+    assert said["rotation"]["nees_mean"] == pytest.approx((1 + 9) / 2)
+    assert said["direction"]["nees_mean"] == pytest.approx(1)
+
+
 def test_breakdowns_share_out_all_pairs():
     parts = figures(PREDICTIONS)["breakdown"]
     rotation = {(part["from"], part["to"]): part for part in parts["rotation_deg"]}
