@@ -92,12 +92,14 @@ def test_node_becomes_active_with_the_arguments_and_ends_with_them(client, param
     with launched(
         *("geloc3r.launch.py", "namespace:=dock", f"params_file:={params_file}"),
         *("remaps:=left/image:=/a/image_rect right/image:=b/image", "log_level:=error"),
+        "rectify:=true",
     ) as process:
         assert client.spin_until(
             lambda: state(client, "/dock/geloc3r") == State.PRIMARY_STATE_ACTIVE
         )
-        names = ("device", "max_age", "precision", "use_sim_time", "weights")
-        assert parameters(client, "/dock/geloc3r", *names) == ["cpu", 7, "fp32", False, "tiny"]
+        names = ("device", "max_age", "precision", "rectify", "use_sim_time", "weights")
+        expected = ["cpu", 7, "fp32", True, False, "tiny"]
+        assert parameters(client, "/dock/geloc3r", *names) == expected
         for topic in (
             *("/a/image_rect/compressed", "/a/camera_info"),
             *("/dock/b/image/compressed", "/dock/b/camera_info"),
