@@ -26,6 +26,7 @@ from rosbags.interfaces import (
     QosTime,
 )
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
+from rosbags.rosbag2.storage_mcap import McapWriter
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.base import TypesysError
 from rosbags.typesys.store import Typestore
@@ -318,6 +319,16 @@ class BagWriter:
         """Append a message object (see ``messages``) to a declared topic."""
         data = STANDARD_TYPES.serialize_cdr(message, self._connections[topic].msgtype)
         self.write_serialized(topic, stamp, data)
+
+    def flush(self) -> None:
+        """Put on the disk what is not yet there, so that it is read even if this process dies.
+
+        Of mcap; what sqlite3 holds back is lost then.
+        """
+        storage = self._writer.storage
+        if isinstance(storage, McapWriter) and storage.chunk.msgs:
+            storage.close_chunk()
+            storage.bio.flush()
 
     def write_serialized(self, topic: str, stamp: int, data: bytes | memoryview) -> None:
         """Append a message, as CDR, to a declared topic."""

@@ -5,13 +5,16 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from threading import Event
 
-from ament_index_python.packages import get_package_share_directory
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -32,6 +35,9 @@ USUAL = ("geometry_msgs/msg/PoseStamped", "nav_msgs/msg/Odometry", "sensor_msgs/
 """Of each package from which most messages are."""
 QUEUE = 100
 """Messages of a topic that may wait to be written."""
+FLUSH_PERIOD = 1.0
+"""Seconds after which what came is on the disk."""
+ENDINGS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
 def record(
@@ -41,10 +47,11 @@ def record(
     duration: float | None = None,
     console: Console | None = None,
 ) -> Counter[str]:
-    """Write what is published on some topics until Ctrl-C, SIGTERM or the end of the duration.
+    """Write what is published on some topics until Ctrl-C or the end of the duration.
 
-    Topics are waited for. Each message is written as it came, with the time at which it came;
-    memory does not grow. A bag that was not ended in order is read up to its last whole message.
+    SIGTERM and a terminal that goes away end it in order too. Topics are waited for. Each message
+    is written as it came, with the time at which it came; memory does not grow. Of a bag that was
+    not ended in order ``geloc3r eval bag`` reads all but the last second.
 
     Args:
         path: the folder to create.
@@ -56,7 +63,8 @@ def record(
         Messages by topic.
 
     Raises:
-        BagError: if the folder exists, nothing came, or a type cannot be recorded.
+        BagError: if the folder exists, cannot be written, nothing came, or no topic is of a type
+            that can be recorded.
         ConfigError: if the duration is not positive.
     """
     if duration is not None and not duration > 0:
@@ -66,19 +74,19 @@ def record(
     until = float("inf") if duration is None else time.monotonic() + duration
     for name in USUAL:  # loaded from the disk when first asked for: now, not during a replay
         message_type(name)
-    with bare_node("geloc3r_record") as node, BagWriter(path) as bag:
+    with (
+        bare_node("geloc3r_record") as node,
+        _told_to_end() as ended,
+        _explained(path),
+        BagWriter(path) as bag,
+    ):
         recorder = _Recorder(node, bag, names, console)
         executor = SingleThreadedExecutor(context=node.context)
         executor.add_node(node)
-        try:
-            recorder.look()
-            while (left := until - time.monotonic()) > 0:
-                executor.spin_once(timeout_sec=min(LOOK_PERIOD, left))
-                recorder.look()
-        except KeyboardInterrupt:
-            pass
-        finally:
-            executor.shutdown()
+        while not ended.is_set() and recorder.look() and (left := until - time.monotonic()) > 0:
+            executor.spin_once(timeout_sec=min(LOOK_PERIOD, left))
+            recorder.flush()
+        executor.shutdown()
     counts = recorder.counts
     if not counts.total():
         shutil.rmtree(path)
@@ -90,6 +98,28 @@ def record(
     return counts
 
 
+@contextmanager
+def _told_to_end() -> Iterator[Event]:
+    """What a signal sets in place of an exception: a second one cannot break the end either."""
+    ended = Event()
+    before = {number: signal.signal(number, lambda *_: ended.set()) for number in ENDINGS}
+    try:
+        yield ended
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Say of a disk that is full, or is gone, what becomes of the bag."""
+    try:
+        yield
+    except OSError as error:
+        kept = "; `geloc3r eval bag` reads what is in it" if path.exists() else ""
+        raise BagError(f"{path} cannot be written: {error}{kept}") from error
+
+
 class _Recorder:
     """Subscribes to topics as their publishers come, with what these offer."""
 
@@ -99,21 +129,35 @@ class _Recorder:
         self.counts: Counter[str] = Counter()
         self._node, self._bag, self._console = node, bag, console
         self._awaited = list(dict.fromkeys(topics))
-        self._next_look = 0.0
+        self._next_look = self._next_flush = 0.0
+        self._listens = False
 
-    def look(self) -> None:
-        """Subscribe to what has come since the last look.
+    def flush(self) -> None:
+        """Put what came on the disk, once in a while."""
+        if time.monotonic() >= self._next_flush:
+            self._next_flush = time.monotonic() + FLUSH_PERIOD
+            self._bag.flush()
 
-        Raises:
-            BagError: if a type cannot be recorded.
+    def look(self) -> bool:
+        """Subscribe to what has come since the last look; tell of what cannot be recorded.
+
+        Returns:
+            Whether anything may still come: not if no topic is of a type that can be recorded.
         """
-        if not self._awaited or time.monotonic() < self._next_look:
-            return
-        self._next_look = time.monotonic() + LOOK_PERIOD
-        for topic in list(self._awaited):
-            if publishers := self._node.get_publishers_info_by_topic(topic):
-                self._awaited.remove(topic)
-                self._subscribe(topic, publishers)
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + LOOK_PERIOD
+            for topic in list(self._awaited):
+                if publishers := self._node.get_publishers_info_by_topic(topic):
+                    self._awaited.remove(topic)
+                    self._listen(topic, publishers)
+        return self._listens or bool(self._awaited)
+
+    def _listen(self, topic: str, publishers: Sequence[TopicEndpointInfo]) -> None:
+        try:
+            self._subscribe(topic, publishers)
+            self._listens = True
+        except BagError as error:
+            self._console.print(f"Not recorded: {error}", highlight=False)
 
     def _subscribe(self, topic: str, publishers: Sequence[TopicEndpointInfo]) -> None:
         name = publishers[0].topic_type
@@ -144,9 +188,16 @@ def _recorded_qos(latched: bool, reliable: bool) -> Qos:
 
 
 def _definition(name: str) -> str:
-    """The .msg file of a type that does not come with ROS 2."""
+    """The .msg file of a type that does not come with ROS 2.
+
+    Raises:
+        BagError: if it is not installed.
+    """
     if name in STANDARD_TYPES.fielddefs:
         return ""
     package, _, base = name.partition("/msg/")
-    file = Path(get_package_share_directory(package)) / "msg" / f"{base}.msg"
-    return file.read_text(encoding="utf-8")
+    try:
+        file = Path(get_package_share_directory(package)) / "msg" / f"{base}.msg"
+        return file.read_text(encoding="utf-8")
+    except (PackageNotFoundError, OSError) as error:
+        raise BagError(f"the definition of {name} is not installed: {error}") from error

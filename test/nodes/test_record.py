@@ -2,21 +2,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recording from a process of its own, over real DDS: the running node, and what is recorded."""
 
+import contextlib
 import csv
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rcl_interfaces.srv import SetParameters
 from typer.testing import CliRunner
 
 import geloc3r_ros
 from geloc3r_ros.cli import app
 from geloc3r_ros.evaluation import messages
 from geloc3r_ros.evaluation.bags import LATCHED, RELIABLE, BagReader, BagWriter
+from geloc3r_ros.evaluation.recovery import open_bag
 from geloc3r_ros.nodes.processes import executable, node_process
 
 MOVING = Path(geloc3r_ros.__file__).parent / "demo" / "moving"
@@ -128,6 +132,62 @@ def test_topics_are_recorded_as_they_are_offered(tmp_path):
         for topic in ("/mount", "/image"):
             stored = [[m.data for m in b.messages([topic])] for b in (bag, copy)]
             assert stored[0] == stored[1]
+
+
+@pytest.fixture
+def five_images(tmp_path):
+    """A bag of half a second."""
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.add_topic("/image", "sensor_msgs/msg/Image")
+        for i in range(5):
+            image = messages.grey_image(i + 1, "a", np.full((60, 80), i, np.uint8))
+            bag.write("/image", i * 10**8 + 1, image)
+    return tmp_path / "bag"
+
+
+@contextlib.contextmanager
+def recorded(bag, folder, *more):
+    """A recorder that has heard all that a bag holds, and listens on."""
+    recorder = record(folder, "/image", *more)
+    player = geloc3r("replay", bag, "--wait", "20")
+    try:
+        assert player.wait(60) == 0
+        yield recorder
+    finally:
+        for process in (player, recorder):
+            process.kill()
+            process.wait()
+
+
+def test_impatience_loses_nothing(tmp_path, five_images):
+    with recorded(five_images, tmp_path / "copy") as recorder:
+        for _ in range(20):
+            recorder.send_signal(signal.SIGINT)
+            time.sleep(0.01)
+        recorder.wait(30)
+    with BagReader(tmp_path / "copy") as copy:
+        assert copy.topics["/image"].count == 5
+
+
+def test_a_recorder_that_is_killed_loses_its_last_second(tmp_path, five_images):
+    with recorded(five_images, tmp_path / "copy") as recorder:
+        time.sleep(2.0)
+        recorder.kill()
+    bag, trouble = open_bag(tmp_path / "copy", tmp_path / "recovered.mcap")
+    assert "cut off" in trouble
+    with bag:
+        assert bag.topics["/image"].count == 5
+
+
+def test_a_topic_that_cannot_be_recorded_does_not_end_the_others(tmp_path, five_images, client):
+    client.create_publisher(SetParameters.Event, "/rare", 1)
+    with recorded(five_images, tmp_path / "copy", "/rare") as recorder:
+        recorder.send_signal(signal.SIGINT)
+        said = recorder.communicate(timeout=30)[0]
+    assert recorder.returncode == 0, said
+    assert "Not recorded: /rare" in said
+    with BagReader(tmp_path / "copy") as copy:
+        assert copy.topics["/image"].count == 5
 
 
 def test_nothing_recorded_leaves_nothing(tmp_path):
