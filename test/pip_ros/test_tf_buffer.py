@@ -122,9 +122,18 @@ def test_a_message_stamp_is_a_time(buffer):
 
 def test_quaternions_are_normalised():
     buffer = Buffer()
-    buffer.set_transform(transform("map", "base", 10.0, quat_xyzw=1.1 * np.array(yaw(90))), "test")
+    rounded = 1.004 * np.array(yaw(90))  # within what tf2 takes
+    buffer.set_transform(transform("map", "base", 10.0, quat_xyzw=rounded), "test")
     r = buffer.lookup_transform("map", "base", LATEST).transform.rotation
     np.testing.assert_allclose([r.x, r.y, r.z, r.w], yaw(90), atol=1e-12)
+
+
+@pytest.mark.parametrize("length", [0.0, 0.99, 1.01, 2.0, np.nan])
+def test_quaternions_that_tf2_drops_are_dropped(length):
+    buffer = Buffer()
+    msg = transform("map", "base", 10.0, quat_xyzw=length * np.array(yaw(90)))
+    buffer.set_transform(msg, "test")
+    assert not buffer.can_transform("map", "base", LATEST)
 
 
 def test_changing_a_message_afterwards_changes_nothing():

@@ -15,6 +15,9 @@ __all__ = ["IDENTITY", "Rigid", "interpolate"]
 
 Array = npt.NDArray[np.float64]
 
+UNIT_TOLERANCE = 0.01
+"""How far from 1 the square of a quaternion's length may be; tf2's."""
+
 
 class Rigid(NamedTuple):
     """Pose of frame b in frame a: ``X_a = R(quat_wxyz) X_b + translation``."""
@@ -36,17 +39,18 @@ class Rigid(NamedTuple):
 
     @classmethod
     def from_msg(cls, msg: Transform) -> Rigid:
-        """Read a message; its quaternion need not have unit length.
+        """Read a message.
 
         Raises:
-            ValueError: if it is not finite, or its quaternion has no length.
+            ValueError: if it is not finite, or its quaternion is not of unit length, to the
+                tolerance that tf2 has.
         """
         r, t = msg.rotation, msg.translation
         quat_wxyz, translation = np.array([r.w, r.x, r.y, r.z]), np.array([t.x, t.y, t.z])
-        length = np.linalg.norm(quat_wxyz)
-        if not (np.isfinite(length) and length > 0.0 and np.isfinite(translation).all()):
+        square = quat_wxyz @ quat_wxyz
+        if not (abs(square - 1.0) < UNIT_TOLERANCE and np.isfinite(translation).all()):
             raise ValueError(f"it is not a rigid transform: {msg}")
-        return cls(quat_wxyz / length, translation)
+        return cls(quat_wxyz / np.sqrt(square), translation)
 
     def to_msg(self) -> Transform:
         """Write a message."""
