@@ -44,6 +44,14 @@ ARGUMENTS = {
     "rviz": ("false", "Show images, frames and poses in RViz."),
     "log_level": ("info", "debug, info, warn, error."),
 }
+SWITCH = ["true", "false", "True", "False"]
+CHOICES = {
+    "rectify": ["", *SWITCH],
+    "use_sim_time": ["", *SWITCH],
+    "autostart": SWITCH,
+    "rviz": SWITCH,
+    "log_level": ["debug", "info", "warn", "error", "fatal"],
+}
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -51,8 +59,10 @@ def generate_launch_description() -> LaunchDescription:
     return LaunchDescription(
         [
             *(
-                DeclareLaunchArgument(name, default_value=default, description=description)
-                for name, (default, description) in ARGUMENTS.items()
+                DeclareLaunchArgument(
+                    name, default_value=default, description=text, choices=CHOICES.get(name)
+                )
+                for name, (default, text) in ARGUMENTS.items()
             ),
             *(SetEnvironmentVariable(*item) for item in transport.environment().items()),
             OpaqueFunction(function=_node),
@@ -81,7 +91,7 @@ def _node(context: LaunchContext) -> list[Action]:
         name="geloc3r",
         namespace=values["namespace"],
         parameters=[values["params_file"], overrides],
-        remappings=[tuple(remap.split(":=", 1)) for remap in values["remaps"].split()],
+        remappings=_remappings(values["remaps"]),
         arguments=["--ros-args", "--log-level", f"{logger}:={values['log_level']}"],
         output="screen",
     )
@@ -104,3 +114,10 @@ def _node(context: LaunchContext) -> list[Action]:
         )
     )
     return [node, activate, change(Transition.TRANSITION_CONFIGURE)]
+
+
+def _remappings(remaps: str) -> list[tuple[str, str]]:
+    pairs = [remap.partition(":=") for remap in remaps.split()]
+    if wrong := [name for name, sign, topic in pairs if not (name and sign and topic)]:
+        raise ValueError(f"remaps: {wrong[0]!r} is none; write NAME:=TOPIC, spaces between them")
+    return [(name, topic) for name, _, topic in pairs]

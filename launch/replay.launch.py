@@ -37,6 +37,8 @@ ARGUMENTS = {
     "duration": ("0.0", "Seconds to play; 0: to the end."),
     "clock": ("false", "Publish /clock, and let the node take its time from it."),
 }
+SWITCH = ["true", "false", "True", "False"]
+CHOICES = {"loop": SWITCH, "clock": SWITCH}
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -45,8 +47,10 @@ def generate_launch_description() -> LaunchDescription:
         [
             DeclareLaunchArgument("bag", description="Folder or .mcap file of the recording."),
             *(
-                DeclareLaunchArgument(name, default_value=default, description=description)
-                for name, (default, description) in ARGUMENTS.items()
+                DeclareLaunchArgument(
+                    name, default_value=default, description=text, choices=CHOICES.get(name)
+                )
+                for name, (default, text) in ARGUMENTS.items()
             ),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(str(NODE)),

@@ -162,3 +162,14 @@ def test_replay_in_a_loop_takes_sim_time_and_ends_by_sigint(client, params_file)
         output = interrupt(process)
     assert process.returncode == 0, output
     assert output.count("finished cleanly") == 2
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [("rectify:=yes", "rectify"), ("remaps:=left/image=/a/image", "left/image=/a/image")],
+)
+def test_an_argument_that_is_mistyped_is_named(argument, said):
+    with launched("geloc3r.launch.py", argument) as process:
+        output = process.communicate(timeout=60)[0]
+    assert process.returncode != 0
+    assert said in output
