@@ -31,6 +31,7 @@ from geloc3r_ros.nodes.bare_node import bare_node, message_type
 
 __all__ = ["Summary", "replay"]
 
+CLOCK = "/clock"
 CLOCK_PERIOD = 1 / 40  # seconds between two messages on /clock
 SETTLED = 1.0  # seconds without a new subscriber after which all are taken to be there
 LINGER = 0.3  # seconds the last best-effort messages get to leave the shared memory
@@ -70,7 +71,8 @@ def replay(
         start: seconds of the bag to leave out at its beginning.
         duration: seconds of the bag to play; to its end where None.
         topics: names of the topics to play; all where empty.
-        clock: publish the time of the bag on ``/clock``, 40 times a second.
+        clock: publish the time of the recording on ``/clock``, 40 times a second, in place of a
+            ``/clock`` in the bag.
         wait: seconds to wait at most for subscribers before the first message.
         console: where progress and the summary are shown; stderr by default.
 
@@ -83,7 +85,11 @@ def replay(
     summary = Summary()
     with BagReader(bag) as reader, bare_node("geloc3r_replay") as node:
         first, last = excerpt.span(reader)
-        publishers = _publishers(node, _selected(reader, topics), console)
+        selected = _selected(reader, topics)
+        if clock and any(topic.name == CLOCK for topic in selected):
+            selected = [topic for topic in selected if topic.name != CLOCK]
+            console.print(f"Skipped {CLOCK}: in its place goes the time of the recording.")
+        publishers = _publishers(node, selected, console)
         latched = [
             topic
             for topic, publisher in publishers.items()
@@ -92,7 +98,7 @@ def replay(
         with _progress(console, (last - first) / 1e9, rate) as (progress, task):
             player = _Player(publishers, first, rate, summary, progress, task)
             if clock:
-                player.clock = node.create_publisher(Clock, "/clock", 10)
+                player.clock = node.create_publisher(Clock, CLOCK, 10)
             try:
                 # Others than the node may listen to TF long before it listens to images.
                 images = [p for p in publishers.values() if p.msg_type in (Image, CompressedImage)]

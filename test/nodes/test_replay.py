@@ -22,6 +22,7 @@ from sensor_msgs.msg import Image
 
 from geloc3r_ros.evaluation import messages
 from geloc3r_ros.evaluation.bags import LATCHED, RELIABLE, BagWriter
+from geloc3r_ros.evaluation.messages import STANDARD_TYPES
 
 START = 1_700_000_000 * 10**9
 PERIOD = 10**8
@@ -186,6 +187,23 @@ def test_the_clock_runs_with_the_bag(listener, bag):
     assert clocks[0] >= 0
     assert clocks[-1] <= (COUNT - 1) * PERIOD
     assert len(clocks) > COUNT  # 40 Hz: more often than the messages
+
+
+def test_there_is_one_clock_also_where_the_bag_has_one(listener, tmp_path):
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.add_topic("/clock", "rosgraph_msgs/msg/Clock")
+        bag.add_topic("/left/image", "sensor_msgs/msg/Image")
+        for i in range(COUNT):
+            simulated = STANDARD_TYPES.types["builtin_interfaces/msg/Time"](10 + i, 0)
+            clock = STANDARD_TYPES.types["rosgraph_msgs/msg/Clock"](simulated)
+            bag.write("/clock", START + i * PERIOD, clock)
+            image = messages.grey_image(START + i * PERIOD, "a", np.zeros((4, 4), np.uint8))
+            bag.write("/left/image", START + i * PERIOD, image)
+    code, said = listener.hear(tmp_path / "bag", clock=True)
+    assert code == 0, said
+    assert "Skipped /clock" in said
+    assert listener.received["/clock"]
+    assert min(m.clock.sec for m in listener.received["/clock"]) >= START // 10**9
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
