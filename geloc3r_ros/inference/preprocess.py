@@ -34,7 +34,8 @@ MIN_KEPT = 0.5
 
 TIGHT_CROP = (
     "only {kept:.0f} % of the width or height of image {view} is used: its principal point is far "
-    "off the centre, or another view is much narrower; check the intrinsics"
+    "off the centre, or another view is much narrower: check the intrinsics, and estimate a much "
+    "narrower camera apart from the others"
 )
 
 MAX_OFF_CENTRE = 0.2

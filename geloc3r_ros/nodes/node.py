@@ -318,7 +318,7 @@ class GeLoc3rNode(LifecycleNode):
             other_types={} if inputs is None else inputs.other_types(),
         )
         status = diagnose(
-            f"{self.get_name()}: relative pose",
+            f"{self.get_fully_qualified_name().lstrip('/')}: relative pose",
             state,
             self._parameter_server.settings,
             self._statistics,

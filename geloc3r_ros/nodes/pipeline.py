@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -139,8 +140,8 @@ class Pipeline:
         self._note_use(known, settings)
         if settings.rectify:
             rgbs = [
-                undistort(rgb, K.K, K.D, K.distortion_model) if K else rgb
-                for rgb, K in zip(rgbs, known)
+                self._undistorted(camera, rgb, K) if K else rgb
+                for camera, rgb, K in zip(settings.cameras, rgbs, known)
             ]
         self._statistics.measure("decoding", time.monotonic() - started)
         normalize = settings.intrinsics_normalize and all(known)
@@ -211,7 +212,16 @@ class Pipeline:
         except GeLoc3rError as error:
             raise ImageError(f"camera {camera}: {error}") from error
 
+    def _undistorted(
+        self, camera: str, rgb: npt.NDArray[np.uint8], K: Intrinsics
+    ) -> npt.NDArray[np.uint8]:
+        try:
+            return undistort(rgb, K.K, K.D, K.distortion_model)
+        except GeLoc3rError as error:
+            raise ImageError(f"camera {camera}: {error}") from error
+
     def _frame_ids(self, images: ImageSet, settings: Settings) -> list[str]:
+        """Frames of the cameras, by which TF can tell them apart where it is asked or told."""
         overrides = settings.frame_ids or ("",) * len(settings.cameras)
         frame_ids = [
             (override or message.header.frame_id).lstrip("/")
@@ -222,6 +232,15 @@ class Pipeline:
                 raise ConfigError(
                     f"images of camera {camera} have no frame_id; set it in the driver, or here "
                     "by frame_ids"
+                )
+        # Each b camera's is the child of a TF; of a, too, TF is asked where it stands.
+        apart = frame_ids if settings.reads_tf else frame_ids[1:] if settings.publish_tf else []
+        for frame_id, count in Counter(apart).items():
+            if count > 1:
+                alike = [c for c, f in zip(settings.cameras, frame_ids) if f == frame_id]
+                raise ConfigError(
+                    f"images of the cameras {', '.join(alike)} name one frame, {frame_id}; give "
+                    "each its own in the driver, or here by frame_ids"
                 )
         return frame_ids
 

@@ -419,6 +419,29 @@ def test_an_empty_frame_id_is_refused(robot):
     assert "no frame_id" in robot.value("last error")
 
 
+@pytest.mark.parametrize(
+    ("settings", "frames", "alike"),
+    [
+        ({}, ("a", "b", "b"), "mid, right"),
+        ({"publish_tf": False}, ("a", "b", "b"), None),
+        ({}, ("a", "a", "b"), None),
+        ({"output_frame": "base", "publish_tf": False}, ("a", "b", "a"), "left, right"),
+    ],
+)
+def test_cameras_of_one_frame_are_refused_where_tf_could_not_tell_them(
+    robot, settings, frames, alike
+):
+    cameras = ("left", "mid", "right")
+    robot = robot({"cameras": list(cameras), **settings})
+    robot.start()
+    for camera, frame, rgb in zip(cameras, frames, (*PAIR, PAIR[1]), strict=True):
+        robot.publish(f"/{camera}/image", image_message(rgb, camera, BASE_STAMP, frame))
+    count = "sets refused" if alike else "sets processed"
+    assert wait_until(lambda: robot.value(count) == "1")
+    said = f"the cameras {alike} name one frame" if alike else ""
+    assert said in (robot.value("last error") or "")
+
+
 def test_the_debug_image_is_drawn_for_subscribers(robot):
     robot = robot({"debug_image.width": 320})
     pictures = robot.listen(Image, "/geloc3r/debug_image")
