@@ -219,8 +219,11 @@ class Arms:
         if found["config"] != self.config.settings():
             raise ConfigError(f"{path} is of other settings: name another folder for these")
         self.step = found["step"]
-        self._tallies, self._norms = found["tallies"], found["norms"]
+        self._norms = found["norms"]
         for name, stage in self.stages.items():
+            device = stage.accelerator.device
+            tallies = found["tallies"][name]
+            self._tallies[name] = {key: both.to(device) for key, both in tallies.items()}
             stage.restore(found["arms"][name], self.step)
 
 
@@ -287,7 +290,8 @@ def evaluate_heads(
     )
     data, validation = config.training.data, config.training.validation
     done = len(list(folder.glob("test*.npz")))
-    total = -(-config.test_pairs // validation.batch_size)
+    scenes = -(-config.test_pairs // data.pairs_per_scene)
+    total = -(-scenes // max(validation.batch_size // data.pairs_per_scene, 1))
     pairs = Pairs(data, 0, accelerator.device, held_out=True)
     batches = pairs.fixed(config.test_pairs, validation.batch_size, Share(), done * TEST_BATCHES)
     with Logbook(folder / "test", console, True) as logs, Interrupt(minutes) as interrupt:

@@ -146,7 +146,7 @@ class StageConfig:
     final_rate: Annotated[float, Share] = 0.01
     """Share of the learning rate that is left at the end of the cosine."""
     weight_decay: Annotated[float, Range(0)] = 0.05
-    """Of AdamW, on matrices; not on biases and norms."""
+    """Of AdamW, on what has two dimensions or more; not on biases and norms."""
     freeze: tuple[str, ...] = ()
     """Parts of the network that keep their weights: ``patch_embed``, ``enc_blocks``, ..., or
     ``all``."""
@@ -197,11 +197,12 @@ class TrainingConfig:
     """Of the transformer; auto is bf16 where the device multiplies in it (recent GPUs, CPUs with
     AMX or AVX512-BF16). Geometry and pose head are float32 and up."""
     clip_norm: Annotated[float, Positive] = 1.0
-    """Largest norm of a gradient; longer ones are cut to it."""
+    """Largest norm of a gradient; longer ones are cut to it, the FusionTransformer's by itself."""
     average: Annotated[float, Share] = 0.999
     """Decay of the moving average of the weights (EMA); the average is what is exported."""
     max_skipped: Annotated[int, Range(1)] = 20
-    """Steps in a row with a loss or gradient that is not finite, after which training stops."""
+    """Steps in a row with a loss or gradient that is not finite, after which training stops; they
+    are looked at every ``log_every`` steps."""
     log_every: Annotated[int, Range(1)] = 50
     """Steps between log lines."""
     gradients_every: Annotated[int, Range(1)] = 500
@@ -218,11 +219,21 @@ class TrainingConfig:
         for size in (*self.data.sizes, *(self.mixture.sizes if self.mixture else ())):
             if size[0] % patch or size[1] % patch:
                 raise ConfigError(f"sizes holds {list(size)}; multiples of {patch} fit")
+        if any(self.data.pose_error) and self.mixture:
+            raise ConfigError(
+                f"data.pose_error is {list(self.data.pose_error)}, but pairs are those of "
+                "mixture, whose poses have errors of their own: leave it at [0, 0]"
+            )
         for stage in self.stages:
             if stage.reliefs and not self.data.photographs:
                 raise ConfigError(
                     f"reliefs is {stage.reliefs}, of no photographs: name their folder in "
                     "data.photographs"
+                )
+            if stage.reliefs and stage.objective == "simulated":
+                raise ConfigError(
+                    f"reliefs is {stage.reliefs}, but objective simulated sees no images: leave "
+                    "it at 0"
                 )
             if stage.reliefs and self.mixture:
                 raise ConfigError(
@@ -241,11 +252,11 @@ class TrainingConfig:
             design = self.network.model_config().design
             terms = stage.auxiliary
             if stage.objective == "matching" and not (
-                terms.attention or terms.match or terms.translation or terms.correlation
+                terms.attention or terms.match or terms.correlation
             ):
                 raise ConfigError(
-                    "objective matching has no term: give auxiliary.correlation, .attention, "
-                    ".match or .translation a weight"
+                    "objective matching has no term that teaches it: give auxiliary.correlation, "
+                    ".attention or .match a weight"
                 )
             own_teacher = stage.objective == "consistency" and not stage.teacher
             if own_teacher and design == "matching" and stage.gcr.coarse_stride % FINE_CELL:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -63,8 +64,8 @@ class SimulatedMatches(Objective):
         return ConsistencyStep.of({"simulated": loss}, tallies)
 
 
-class Correspondence(Objective):
-    """Stage ``matching``: the explicit comparison alone, before there is a pose to speak of."""
+class WithoutPose(Objective):
+    """A stage that regresses no pose."""
 
     def _evidence(
         self, views: tuple[EncodedView, EncodedView], tokens: tuple[Tensor, Tensor]
@@ -84,12 +85,26 @@ class Correspondence(Objective):
         return None
 
 
-class Descriptors(Objective):
-    """Stage ``descriptors``: descriptor heads on the network's tokens, by InfoNCE."""
+class Correspondence(WithoutPose):
+    """Stage ``matching``: the explicit comparison alone, before there is a pose to speak of."""
+
+
+class Descriptors(WithoutPose):
+    """Stage ``descriptors``: descriptor heads on the tokens of a frozen network, by InfoNCE."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        for name, part in self.parts.items():  # heads of other stages are handed on as they are
+            part.requires_grad_(name == "descriptor")
 
     def _heads(self, network: GeLoc3r) -> dict[str, nn.Module]:
         descriptor = DescriptorHeads(network.config, self.config.descriptor_width)
         return {**super()._heads(network), "descriptor": descriptor}
+
+    def _auxiliary(
+        self, batch: PairBatch, regressed: Regressed, T_2_1: Tensor, step: int
+    ) -> ConsistencyStep | None:
+        return None
 
     def _further(self, batch: PairBatch, regressed: Regressed, step: int) -> ConsistencyStep:
         seen = regressed.seen

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from geloc3r_ros.model import GeLoc3r
@@ -87,7 +87,7 @@ class Stage:
             {name: tensor for name, tensor in parts.items() if name in known}, strict=False
         )
         self.average = copy.deepcopy(self.objective.parts).requires_grad_(False)
-        self.parameters = [p for p in self.objective.parameters() if p.requires_grad]
+        self.clipped = _clipped(self.objective)
         self.optimizer = _optimizer(self.config, self.objective)
         self.model: Objective = accelerator.prepare_model(self.objective)
         self.restarted: int | None = None
@@ -115,19 +115,20 @@ class Stage:
         Args:
             batch: This process's share of the pairs.
             step: Of the stage.
-            with_gradients: Return the norm of each term's gradient on the network, too.
+            with_gradients: Return the norm of each term's gradient, too.
             seen: What the network sees in the batch, where that is known.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = group["rate"] * learning_rate(self.config, step, self.restarted)
         result = self.model(batch, step, seen)
-        trunk = self.objective.network.parameters()
-        norms = gradient_norms(result.terms, trunk) if with_gradients else {}
+        everything = self.objective.parameters()
+        norms = gradient_norms(result.terms, everything) if with_gradients else {}
         # A loss that is not finite must spoil the gradient, which all processes see.
         spoilt = torch.where(result.total.detach().isfinite(), 1.0, torch.nan)
         self.accelerator.backward(result.total * spoilt)
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.training.clip_norm)
-        failed = (~norm.isfinite()).float()
+        limit = self.training.clip_norm
+        lengths = [torch.nn.utils.clip_grad_norm_(group, limit) for group in self.clipped]
+        failed = (~torch.stack(lengths).isfinite()).any().float()
         # The fused AdamW passes over an update that is marked so, as it does for a GradScaler.
         self.optimizer.found_inf = failed  # type: ignore[attr-defined]
         self.optimizer.step()
@@ -185,6 +186,17 @@ def _near_no_motion(network: GeLoc3r) -> GeLoc3r:
         head.fc_rot.bias.copy_(torch.eye(3).flatten())
         head.fc_t.weight.mul_(0.1)
     return network
+
+
+def _clipped(objective: Objective) -> list[list[nn.Parameter]]:
+    """What is trained, in groups whose gradients are clipped each by itself.
+
+    L_fusion trains the FusionTransformer alone: were they clipped together, its gradient would
+    shorten the network's.
+    """
+    trained = [(name, p) for name, p in objective.named_parameters() if p.requires_grad]
+    groups = ([p for name, p in trained if name.startswith(FUSION) == of] for of in (False, True))
+    return [group for group in groups if group]
 
 
 def _optimizer(config: StageConfig, objective: Objective) -> torch.optim.AdamW:

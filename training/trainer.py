@@ -7,7 +7,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from geloc3r_ros.errors import ConfigError, GeLoc3rError, WeightsError
 from geloc3r_ros.model import GeLoc3r
 from geloc3r_ros.model.weights import initialise_from
 from geloc3r_training.checkpoint import Checkpoint
-from geloc3r_training.config import TrainingConfig
+from geloc3r_training.config import StageConfig, TrainingConfig
 from geloc3r_training.gcr.diagnostics import add_tallies, means
 from geloc3r_training.interrupt import Interrupt
 from geloc3r_training.logbook import Logbook
@@ -40,8 +40,13 @@ __all__ = ["LAST", "DivergedError", "Trainer"]
 
 LAST, BEST, STAGE = "last.pt", "best.pt", "stage{}.pt"
 
-OF_THE_NETWORK = ("simulated", "matching", "pose")
-"""Objectives without parameters of their own."""
+HEAD = "pose_head."
+REACHED: dict[str, Callable[[str], bool]] = {
+    "simulated": lambda name: name.startswith(HEAD),
+    "matching": lambda name: not name.startswith(HEAD),
+    "pose": lambda name: True,
+}
+"""Which parameters of the network an objective without parameters of its own can train."""
 
 STEPS_BETWEEN_AGREEMENTS = 5
 """Few: who launches processes may give them no more than half a minute to stop."""
@@ -305,8 +310,10 @@ def _check_stages(config: TrainingConfig, processes: int) -> None:
                     f"{'pairs' if simulated else 'places'} for {processes} processes"
                 )
             freeze(network.requires_grad_(True), stage.freeze)
-            if stage.objective in OF_THE_NETWORK and not any(
-                parameter.requires_grad for parameter in network.parameters()
+            reached = REACHED.get(stage.objective)
+            if reached and not any(
+                parameter.requires_grad and reached(name)
+                for name, parameter in network.named_parameters()
             ):
                 raise ConfigError(
                     f"freeze {list(stage.freeze)} leaves nothing to train by {stage.objective}"
@@ -315,10 +322,29 @@ def _check_stages(config: TrainingConfig, processes: int) -> None:
                 raise ConfigError(f"the teacher {stage.teacher} is no file")
             if stage.objective == "consistency" and not (described or stage.teacher):
                 raise ConfigError(NO_TEACHER)
+            _check_fusion(config.stages[index - 1] if index else None, stage)
         except ConfigError as error:
             raise ConfigError(f"stages.{index}: {error}") from error
         # A stage hands on its own parts alone.
         described = network.config.design == "matching" or stage.objective == "descriptors"
+
+
+def _check_fusion(before: StageConfig | None, stage: StageConfig) -> None:
+    """Raise a ConfigError unless a FusionTransformer of the stage before fits into this one."""
+    if before is None or not before.objective == stage.objective == "consistency":
+        return
+    for name in ("dim", "layers", "heads"):
+        then, now = getattr(before.gcr, name), getattr(stage.gcr, name)
+        if then != now:
+            raise ConfigError(
+                f"gcr.{name} is {now}, and {then} in the stage before, whose FusionTransformer "
+                "goes on: give both the same"
+            )
+    if bool(before.teacher) != bool(stage.teacher):
+        raise ConfigError(
+            "its teacher is another than that of the stage before, for whose descriptors the "
+            "FusionTransformer was made: give both the same, or put another stage between"
+        )
 
 
 def starting_parts(config: TrainingConfig) -> dict[str, Tensor]:

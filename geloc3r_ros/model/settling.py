@@ -28,14 +28,15 @@ SUREST = 6.0
 class Settling(nn.Module):
     """Bring a pose that is nearly right to where its matches agree, in steps of least squares.
 
-    How much a match counts is learned, and so is how far off it may be in each step; matches that
-    are farther count the less (the weights of Cauchy's distribution). Matches fit either sign of
+    How much a match counts is learned, and so is how far off it may be in the last step; in those
+    before it is given. Matches that are farther count the less (the weights of Cauchy's
+    distribution). Matches fit either sign of
     a direction; in the end it is the one by which points lie before the cameras.
 
     Args:
         dim: Of what is made of each match.
-        widest: How far off, radians, a match may be in the first step, to begin with.
-        narrowest: The same of the last step.
+        widest: How far off, radians, a match may be in the first step.
+        narrowest: The same of the last step, to begin the training with.
         steps: How many there are, each with a tolerance of its own.
     """
 

@@ -162,4 +162,4 @@ def _small_files(monkeypatch):
 
 def test_changed_settings_keep_the_order_of_the_arms():
     names = list(load_ablation(SHIPPED, TOY).arms)
-    assert names[:3] == ["pose", "larger pose weight", "perfect solver"]
+    assert names[:3] == ["pose", "idle GCR", "larger pose weight"]

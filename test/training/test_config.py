@@ -58,8 +58,13 @@ def test_overrides_reach_every_level(smoke):
         ("stages.7.steps=1", "leads to no setting"),
         (
             "stages.1={objective: matching, steps: 1, batch_size: 8, learning_rate: 1, "
-            "auxiliary: {attention: 0, match: 0, translation: 0}}",
-            "objective matching has no term: give auxiliary.correlation",
+            "auxiliary: {attention: 0, match: 0, translation: 1}}",
+            "objective matching has no term that teaches it: give auxiliary.correlation",
+        ),
+        (
+            "stages.0={objective: simulated, steps: 1, batch_size: 8, learning_rate: 1, "
+            "reliefs: 0.5}",
+            "reliefs is 0.5, of no photographs",
         ),
         ("seed", "'seed' is no override"),
     ],

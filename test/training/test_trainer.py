@@ -119,6 +119,16 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path, trainer):
         ("stages.2.freeze=[patch_embed.stm]", r"stages.2: freeze: no part 'patch_embed.stm'"),
         ("stages.2.teacher=nowhere.pth", r"stages.2: the teacher nowhere.pth is no file"),
         ("stages.0.freeze=[all]", r"stages.0: freeze \['all'\] leaves nothing to train by pose"),
+        (
+            "stages.0={objective: simulated, steps: 1, batch_size: 8, learning_rate: 1, "
+            "freeze: [pose_head]}",
+            r"stages.0: freeze \['pose_head'\] leaves nothing to train by simulated",
+        ),
+        (
+            "stages.1={objective: consistency, steps: 1, batch_size: 8, learning_rate: 1, "
+            "gcr: {dim: 64}}",
+            "stages.2: gcr.dim is 32, and 64 in the stage before",
+        ),
     ],
 )
 def test_what_a_later_stage_could_not_begin_with_is_found_at_once(trainer, change, message):

@@ -52,8 +52,8 @@ def of_matches(pairs: Direction, weights: Tensor, true_match: float) -> Tallies:
     regressed, in_front = pairs.regressed_pixels()
     offset = torch.linalg.vector_norm(regressed - pairs.truth.pixels_2, dim=-1)
     return {
-        "pairs/covisibility": tally(pairs.truth.covisibility),
-        "pairs/correspondences": tally(used.sum(-1)),
+        "pairs/covisibility": tally(pairs.truth.covisibility, used.any(-1)),
+        "pairs/correspondences": tally(used.sum(-1), used.any(-1)),
         **of_match_errors(pairs.match_errors(), used),
         "weights/auc": tally(auc_weights),
         "weights/auc_of_similarity": tally(auc_similarity),
@@ -65,23 +65,26 @@ def of_matches(pairs: Direction, weights: Tensor, true_match: float) -> Tallies:
 
 
 def of_solver(pairs: Direction, solved: RansacResult, opening: Tensor) -> Tallies:
-    """How good the solved pose is, when the gate opens, and by how much it then is better."""
+    """How good the solved pose is, when the gate opens, and by how much it then is better.
+
+    Of pairs with points to solve it of: those without depth have none.
+    """
     T_solved = solved.T_2_1.to(pairs.T_true)
     rotation, direction = pose_errors(T_solved, pairs.T_true)
     error, direction_hat = pose_errors(pairs.T_hat.detach(), pairs.T_true)
     total = rotation + direction * pairs.has_direction
     total_hat = error + direction_hat * pairs.has_direction
     open_ = opening > 0
-    everywhere = torch.ones_like(open_)
+    there = pairs.truth.used.any(-1)
     return {
-        "solver/failed": tally(~solved.valid),
+        "solver/failed": tally(~solved.valid, there),
         "solver/inlier_ratio": tally(solved.inlier_ratio, solved.valid),
         "solver/condition_log10": tally(solved.condition.log10(), solved.valid),
         "solver/rotation": tally(rotation.rad2deg(), solved.valid),
         "solver/direction": tally(direction.rad2deg(), solved.valid & pairs.has_direction),
-        "gate/open": tally(open_),
+        "gate/open": tally(open_, there),
         "gate/error_ratio": tally(total / total_hat, open_),
-        **tally_bins("gate/open", open_, error, everywhere),
+        **tally_bins("gate/open", open_, error, there),
     }
 
 
