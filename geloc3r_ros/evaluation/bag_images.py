@@ -132,8 +132,9 @@ def cameras_of_frames(bag: BagReader, frames: tuple[str, str]) -> list[ImageSour
     images = sorted(n for n, t in topics.items() if t.type in (IMAGE, COMPRESSED))
     named: dict[str, str] = {}
     for image in images:
-        _, message = next(bag.objects([image]))
-        named.setdefault(str(message.header.frame_id).lstrip("/"), image)
+        for _, message in bag.objects([image]):
+            named.setdefault(str(message.header.frame_id).lstrip("/"), image)
+            break  # the first that is whole
     if absent := [frame for frame in frames if frame.lstrip("/") not in named]:
         raise BagError(f"{bag.path} has no images of {' or '.join(absent)}")
     found = dict.fromkeys(named[frame.lstrip("/")] for frame in frames)
@@ -193,6 +194,7 @@ class Streams:
     offsets: array[int] = field(default_factory=lambda: array("q"))
     delays: array[int] = field(default_factory=lambda: array("q"))
     periods: array[int] = field(default_factory=lambda: array("q"))
+    _last: int = 0
 
     def read(self, bag: BagReader) -> Iterator[tuple[Shot, ...]]:
         """Yield the sets in order; images older than the one before are left out.
@@ -200,12 +202,25 @@ class Streams:
         Raises:
             BagError: if the bag is damaged, after what could be read was yielded.
         """
+        waiting: dict[str, deque[Shot]] = {camera.image: deque() for camera in self.cameras}
+        self._last, failure = 0, None
+        try:
+            for _ in self._queued(bag, waiting):
+                yield from self._matched(waiting)
+        except BagError as error:
+            failure = error
+        yield from self._matched(waiting, at_end=True)
+        for topic, shots_left in waiting.items():
+            self.counts[topic]["unmatched"] += len(shots_left)
+        if failure:
+            raise failure
+
+    def _queued(self, bag: BagReader, waiting: dict[str, deque[Shot]]) -> Iterator[None]:
+        """Put the images of a bag into their queues, one at a time."""
         self.counts = {camera.image: Counter() for camera in self.cameras}
         known = {c.image: _first_intrinsics(bag, c) for c in self.cameras}
         infos = {c.info for c in self.cameras if c.info}
-        waiting: dict[str, deque[Shot]] = {c.image: deque() for c in self.cameras}
         newest = dict.fromkeys(waiting, 0)
-        last = 0
         for raw, message in bag.objects([*waiting, *infos]):
             if raw.topic in infos:
                 for camera in self.cameras:
@@ -222,30 +237,40 @@ class Streams:
             waiting[raw.topic].append(shot)
             if raw.topic == self.cameras[0].image:
                 self.delays.append(raw.stamp - stamp)
-            for shots in self._matched(waiting):
-                self.sets += 1
-                self.offsets.append(shots[-1].stamp - shots[0].stamp)
-                if last:
-                    self.periods.append(shots[0].stamp - last)
-                last = shots[0].stamp
-                yield shots
-        for topic, shots_left in waiting.items():
-            self.counts[topic]["unmatched"] += len(shots_left)
+            yield
 
-    def _matched(self, waiting: dict[str, deque[Shot]]) -> Iterator[tuple[Shot, ...]]:
-        """Take sets off the queues; the older of two heads that are too far apart is given up."""
+    def _matched(
+        self, waiting: dict[str, deque[Shot]], at_end: bool = False
+    ) -> Iterator[tuple[Shot, ...]]:
+        """Take sets off the queues.
+
+        Of two heads, the older is given up where they are too far apart, or where the next of its
+        queue is nearer to the other: so that of one lost image not all later ones are one off.
+        """
         queues = list(waiting.items())
         while all(queue for _, queue in queues):
-            heads = [queue[0] for _, queue in queues]
-            if heads[-1].stamp - heads[0].stamp > self.slop:
-                self._give_up(*queues[0])
-            elif heads[0].stamp - heads[-1].stamp > self.slop:
-                self._give_up(*queues[-1])
+            (topic, older), (_, newer) = sorted(
+                (queues[0], queues[-1]), key=lambda item: item[1][0].stamp
+            )
+            head = newer[0].stamp
+            apart = head - older[0].stamp
+            if apart and len(older) == 1 and not at_end:
+                break  # until the next has come
+            if apart > self.slop or (len(older) > 1 and abs(older[1].stamp - head) < apart):
+                self._give_up(topic, older)
             else:
-                yield tuple(queue.popleft() for _, queue in queues)
+                yield self._noted(tuple(queue.popleft() for _, queue in queues))
         for topic, queue in queues:
             if len(queue) > MOST_WAITING:
                 self._give_up(topic, queue)
+
+    def _noted(self, shots: tuple[Shot, ...]) -> tuple[Shot, ...]:
+        self.sets += 1
+        self.offsets.append(shots[-1].stamp - shots[0].stamp)
+        if self._last:
+            self.periods.append(shots[0].stamp - self._last)
+        self._last = shots[0].stamp
+        return shots
 
     def _give_up(self, topic: str, queue: deque[Shot]) -> None:
         queue.popleft()

@@ -54,6 +54,18 @@ def test_images_within_the_slop_make_a_set(tmp_path):
     assert figures["sets"] == 3
 
 
+@pytest.mark.parametrize("lost", [0, 3])
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_one_lost_image_does_not_put_all_later_ones_one_off(tmp_path, first, lost):
+    second = "ba"[first == "b"]
+    stamps = [100 + 17 * i for i in range(6)]  # faster than the slop
+    arrivals = [(camera, ms) for ms in stamps for camera in (first, second)]
+    arrivals.remove((second, stamps[lost]))
+    sets, streams = read(write(tmp_path / "bag", arrivals))
+    assert sets == [(ms, ms) for ms in stamps if ms != stamps[lost]]
+    assert streams.counts[f"/{first}/image"]["unmatched"] == 1
+
+
 def test_what_falls_back_in_time_is_left_out_and_counted(tmp_path):
     arrivals = [("a", 100), ("b", 100), ("a", 50), ("b", 100), ("a", 200), ("b", 200)]
     sets, streams = read(write(tmp_path / "bag", arrivals))
