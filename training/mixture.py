@@ -54,11 +54,18 @@ class _Part:
         self.dataset = open_dataset(Path(config.root), config.dataset, config.split)
         self._selection, self._cache = selection, cache
         self.weight = config.pairs
+        scenes = self.dataset.scenes()
         found = [
             pairs
-            for scene in self.dataset.scenes()
+            for scene in scenes
             if (pairs := load_pairs(self.dataset, scene, selection, cache)) is not None
         ]
+        if found and len(found) < len(scenes):
+            log.warning(
+                "%d of %d scenes of %s are prepared: those alone are trained on. Prepare the rest "
+                "before, as a training that goes on after it draws other pairs",
+                *(len(found), len(scenes), config.root),
+            )
         # Names stay on disk: a big dataset has tens of millions of them.
         self._scenes = [scene.scene for scene in found]
         self._ends = np.cumsum([len(scene.names) for scene in found])

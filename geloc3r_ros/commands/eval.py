@@ -368,6 +368,8 @@ def _print_results(results: Mapping[str, Any], folder: Path) -> None:
     if not all(figures["trained"] for figures in results["methods"].values()):
         out.print(UNTRAINED)
     out.print(table)
+    if still := max(figures["still_pairs"] for figures in results["methods"].values()):
+        out.print(f"{still} pairs more did not move (1 mm or less), and have no direction")
     for name, figures in results["methods"].items():
         if failure := figures["commonest_failure"]:
             out.print(

@@ -29,6 +29,7 @@ import numpy.typing as npt
 from geloc3r_ros.errors import ConfigError
 from geloc3r_ros.evaluation.bad_inputs import NO_DIRECTION, NO_POSE
 from geloc3r_ros.evaluation.consistency import direction_error, rotation_error
+from geloc3r_ros.evaluation.figures import MOVED
 from geloc3r_ros.evaluation.pair_list import ImagePair
 from geloc3r_ros.evaluation.trust import others, spread_out
 from geloc3r_ros.geometry import Array
@@ -253,8 +254,14 @@ def check_pairs(pairs: list[ImagePair]) -> None:
     """Check that pairs are enough to calibrate with, before a network is asked about them.
 
     Raises:
-        ConfigError: if there are too few pairs or places.
+        ConfigError: if there are too few pairs or places, or some did not move.
     """
+    still = [p.name for p in pairs if np.linalg.norm(p.T_a_b[:3, 3]) <= MOVED]
+    if still:
+        raise ConfigError(
+            f"{len(still)} pairs have no direction to be right about, as their translation is "
+            f"{MOVED:g} or shorter, the first: {still[0]}; leave them out"
+        )
     to_fit = split(pairs)
     count = len({pair.name.split("/")[0] for pair in pairs})
     if count < FEWEST_PLACES:

@@ -67,7 +67,12 @@ def open_bag(path: Path, scratch: Path) -> tuple[BagReader, str]:
         if len(files) != 1 or path.is_file() or not (trouble := _contradiction(bag, files[0])):
             return bag, ""
     except BagError as error:
-        if len(files) != 1:
+        if len(files) > 1:
+            raise BagError(
+                f"{error}. It has {len(files)} files; give them one by one, what is whole in each "
+                f"is read: {', '.join(sorted(file.name for file in files))}"
+            ) from error
+        if not files:
             raise
         trouble = str(error)
     if path.is_dir():

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from geloc3r_ros.errors import ConfigError, ImageError
 
-__all__ = ["Image", "as_rgb", "is_cut_off", "read_image", "undistort"]
+__all__ = ["Image", "as_rgb", "is_cut_off", "kind_of", "read_image", "undistort"]
 
 Image = npt.NDArray[np.uint8]
 
@@ -47,7 +47,7 @@ def read_image(path: str | Path) -> Image:
         data = path.read_bytes()
     except OSError as error:
         raise ImageError(f"{path}: cannot be read: {error.strerror}") from error
-    kind = next((kind for kind, start in SIGNATURES.items() if data.startswith(start)), "")
+    kind = kind_of(data)
     if is_cut_off(kind, data):
         raise ImageError(f"{path}: {kind} of {len(data)} bytes is cut off: it has no end")
     try:
@@ -57,6 +57,11 @@ def read_image(path: str | Path) -> Image:
     if bgr is None:
         raise ImageError(f"{path}: is no image that OpenCV can read, or it is damaged")
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def kind_of(data: bytes) -> str:
+    """``JPEG``, ``PNG``, or "" for any other."""
+    return next((kind for kind, start in SIGNATURES.items() if data.startswith(start)), "")
 
 
 def is_cut_off(kind: str, data: bytes) -> bool:

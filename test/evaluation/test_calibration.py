@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where errors follow a law, it is found; coverage is that of the law they were drawn from."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -197,7 +198,7 @@ def test_refused_pairs_do_not_widen_the_sigmas():
 
 
 def listed(places, count):
-    images, T = (Path("a"), Path("b")), np.eye(4)
+    images, T = (Path("a"), Path("b")), make_transform(np.eye(3), [0.1, 0, 0])
     return [
         ImagePair(name=f"{i % places}/{i}", images=images, K=None, T_a_b=T, overlap=1.0)
         for i in range(count)
@@ -210,3 +211,6 @@ def test_pairs_are_counted_before_anything_is_asked():
         check_pairs(listed(2, 200))
     with pytest.raises(ConfigError, match=r"40 of 80 pairs are to fit .* give 50 or more"):
         check_pairs(listed(4, 80))
+    still = dataclasses.replace(listed(3, 90)[7], T_a_b=np.eye(4))
+    with pytest.raises(ConfigError, match=r"1 pairs have no direction .* the first: 1/7; leave"):
+        check_pairs([*listed(3, 90), still])

@@ -177,6 +177,14 @@ def test_a_broken_database_says_how_to_mend_it(tmp_path):
         open_bag(path, tmp_path / "scratch.mcap")
 
 
+def test_of_several_files_each_is_named(bag, tmp_path):
+    (file,) = bag.glob("*.mcap")
+    (bag / "next.mcap").write_bytes(file.read_bytes()[:-100])
+    (bag / "metadata.yaml").unlink()
+    with pytest.raises(BagError, match=rf"give them one by one.*: {file.name}, next.mcap"):
+        open_bag(bag, tmp_path / "recovered.mcap")
+
+
 def test_what_does_not_exist_is_said(tmp_path):
     with pytest.raises(BagError, match="does not exist"):
         open_bag(tmp_path / "none", tmp_path / "scratch.mcap")

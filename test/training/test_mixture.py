@@ -135,6 +135,18 @@ def test_a_damaged_file_costs_a_pair_and_not_the_training(roots, tmp_path, caplo
         batches(made, 1)
 
 
+def test_scenes_that_are_not_prepared_are_told(roots, caplog):
+    opened = open_dataset(roots / "blendedmvs")
+    part = {"dataset": "blendedmvs", "root": str(roots / "blendedmvs"), "pairs": 5}
+    mixture(roots)
+    assert "are prepared" not in caplog.text
+    scenes = [*opened.scenes(), "later"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(opened), "scenes", lambda _: scenes)
+        mixture(roots)
+    assert f"{len(scenes) - 1} of {len(scenes)} scenes of {part['root']}" in caplog.text
+
+
 def test_settings_are_checked(roots):
     part = {"dataset": "blendedmvs", "root": str(roots / "blendedmvs"), "pairs": 5}
     config = fill(MixtureConfig, {"parts": [part], "cache": str(roots / "none")}, "mixture")

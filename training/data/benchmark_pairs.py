@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import track
 
 from geloc3r_ros.geometry import inverse
-from geloc3r_training.data.covisibility import covisibility
+from geloc3r_training.data.covisibility import covisibility, on_one_canvas
 from geloc3r_training.data.crops import benchmark_size, crop
 from geloc3r_training.data.datasets import Pair, PosedDataset, Problem
 from geloc3r_training.data.datasets.base import View
@@ -29,17 +29,18 @@ def export_pairs(
 ) -> tuple[int, list[Problem]]:
     """Write ``pairs.json`` and the images it names, cut as the benchmarks cut them.
 
-    Each image is cut around its principal point to 512x384, portrait where H > 1.1 W. Images that
-    are there already are not written again.
+    Each image is cut around its principal point to 512x384, portrait where H > 1.1 W.
 
     Returns:
         How many pairs were written, and what was wrong with the others.
     """
     entries: list[dict[str, Any]] = []
     problems: list[Problem] = []
+    written: set[Path] = set()
     for pair in track(pairs, "cutting images", console=console):
         try:
-            a, b = (_cut(dataset, pair.scene, frame, folder) for frame in (pair.a, pair.b))
+            ends = (pair.a, pair.b)
+            a, b = (_cut(dataset, pair.scene, frame, folder, written) for frame in ends)
         except DataError as error:
             problems.append(Problem(pair.scene, f"{pair.a}+{pair.b}", str(error)))
             continue
@@ -61,21 +62,26 @@ def _overlap(a: View, b: View) -> dict[str, float]:
     """Share of a that b sees, as the entry of pairs.json; none where depth is missing."""
     if a.depth is None or b.depth is None:
         return {}
-    depth, K, T = (
+    depths = on_one_canvas([a.depth, b.depth])
+    K, T = (
         torch.from_numpy(np.stack(both))
-        for both in ((a.depth, b.depth), (a.K, b.K), (a.T_world_camera, b.T_world_camera))
+        for both in ((a.K, b.K), (a.T_world_camera, b.T_world_camera))
     )
-    return {"overlap": round(float(covisibility(depth, K, T)[0, 1]), 4)}
+    return {"overlap": round(float(covisibility(depths, K, T)[0, 1]), 4)}
 
 
-def _cut(dataset: PosedDataset, scene: str, name: str, folder: Path) -> tuple[str, View]:
-    """Path of a cut image from the folder, and its view."""
+def _cut(
+    dataset: PosedDataset, scene: str, name: str, folder: Path, written: set[Path]
+) -> tuple[str, View]:
+    """Path of a cut image from the folder, and its view; an image is written once."""
     view = dataset.read(dataset.frame(scene, name))
     height, width = view.image.shape[:2]
     view = crop(view, benchmark_size(width, height))
     file = Path("images") / scene / f"{Path(name).with_suffix('')}.png"
     path = folder / file
-    if not path.exists():
+    if path not in written:
         path.parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(path), view.image[..., ::-1])
+        if not cv2.imwrite(str(path), view.image[..., ::-1]):
+            raise DataError(f"{path} cannot be written; is the disk full?")
+        written.add(path)
     return str(file), view

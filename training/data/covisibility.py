@@ -4,9 +4,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
 import torch
 
-__all__ = ["covisibility", "reproject"]
+__all__ = ["covisibility", "on_one_canvas", "reproject"]
+
+
+def on_one_canvas(depths: Sequence[npt.NDArray[np.float32]]) -> torch.Tensor:
+    """Depth maps (H, W) of several sizes as one tensor (N, H, W); 0 is added right and below."""
+    canvas = np.zeros((len(depths), *np.max([d.shape for d in depths], axis=0)), np.float32)
+    for layer, depth in zip(canvas, depths, strict=True):
+        layer[: depth.shape[0], : depth.shape[1]] = depth
+    return torch.from_numpy(canvas)
 
 
 def reproject(

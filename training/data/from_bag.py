@@ -50,7 +50,7 @@ class BagOptions:
         pose: where the poses are.
         info: topic of camera_info; the image's sibling where empty.
         depth: topic of depth maps on the pixels of the image; none where empty.
-        period: seconds between two frames that are kept, at least.
+        period: seconds between two frames that are kept, on average at least.
         tolerance: seconds between an image and its depth map, at most.
     """
 
@@ -130,10 +130,10 @@ def _images(
     frames: list[Frame] = []
     lenses: list[Intrinsics] = []
     problems: list[Problem] = []
-    camera, last = "", -np.inf
+    camera, due, period = "", 0, round(options.period * 1e9)
     shots = Streams([source], slop=0, rectify=True).read(bag)
     for (shot,) in track(shots, "reading images", console=console):
-        if shot.stamp < last + options.period * 1e9:
+        if shot.stamp < due - period // 10:  # stamps waver: a 10 Hz camera's at 0.1 s all count
             continue
         try:
             frames.append(_written(shot, folder))
@@ -142,7 +142,8 @@ def _images(
             continue
         assert shot.intrinsics is not None
         lenses.append(shot.intrinsics)
-        camera, last = shot.frame, shot.stamp
+        camera = shot.frame
+        due = period + (due if shot.stamp < due + period else shot.stamp)
     if not frames:
         raise DataError(f"{source.image} has no usable image; {_first(problems)}")
     return frames, lenses, camera, problems
@@ -218,7 +219,7 @@ def _depth(message: Any, lens: Intrinsics, frame: Frame) -> npt.NDArray[np.uint1
         )
     metres = stored if message.encoding == "32FC1" else stored / 1000.0
     metres = np.where(np.isfinite(metres) & (metres > 0), metres, 0).astype(np.float32)
-    if lens.D.any():
+    if lens.D.any() or lens.distortion_model == "equidistant":
         maps = cv2.fisheye if lens.distortion_model == "equidistant" else cv2
         x, y = maps.initUndistortRectifyMap(
             lens.K, lens.D, np.eye(3), lens.K, frame.size, cv2.CV_32FC1

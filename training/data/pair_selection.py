@@ -23,7 +23,7 @@ import numpy.typing as npt
 import torch
 
 from geloc3r_ros.errors import ConfigError
-from geloc3r_training.data.covisibility import covisibility
+from geloc3r_training.data.covisibility import covisibility, on_one_canvas
 from geloc3r_training.data.crops import is_portrait
 from geloc3r_training.data.datasets.base import UNREADABLE, Frame, PosedDataset, Problem
 from geloc3r_training.data.datasets.files import image_size
@@ -143,10 +143,7 @@ def _measured(
     shared = np.zeros((count, count), np.float32)
     if count < 2:
         return usable, shared, problems
-    canvas = np.zeros((count, *np.max([depth.shape for depth, _ in small], axis=0)), np.float32)
-    for layer, (depth, _) in zip(canvas, small, strict=True):
-        layer[: depth.shape[0], : depth.shape[1]] = depth
-    depths = torch.from_numpy(canvas)
+    depths = on_one_canvas([depth for depth, _ in small])
     K = torch.from_numpy(np.stack([K for _, K in small]))
     T = torch.from_numpy(np.stack([frame.T_world_camera for frame in usable]))
     ends = torch.triu_indices(count, count, 1).T

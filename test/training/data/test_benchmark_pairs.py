@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from geloc3r_ros import cli
 from geloc3r_training.data import cli as data_cli
+from geloc3r_training.data.benchmark_pairs import _overlap
+from geloc3r_training.data.datasets.base import View
 
 KINECT = (640, 480), 577.5, 578.0, 318.0, 242.0
 T_0_2 = np.linalg.inv(cameras()[0]) @ cameras()[2]
@@ -31,6 +33,17 @@ def co3d_test(root, views):
     path = root / "apple" / "set_lists" / "set_lists_fewview_dev.json"
     lists = json.loads(path.read_text())
     path.write_text(json.dumps({"train": [], "val": [], "test": lists["train"]}))
+
+
+def test_overlap_of_a_landscape_and_a_portrait_by_hand():
+    """A wall 2 m ahead, from one place: the portrait shows the middle half of the landscape."""
+
+    def view(height, width):
+        K = np.array([[100.0, 0, (width - 1) / 2], [0, 100.0, (height - 1) / 2], [0, 0, 1]])
+        depth = np.full((height, width), 2.0, np.float32)
+        return View(np.zeros((height, width, 3), np.uint8), depth, K, np.eye(4))
+
+    assert _overlap(view(80, 160), view(160, 80))["overlap"] == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 """A bag of rendered views, with poses told in every way, to a training set and back."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import cv2
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 from geloc3r_ros.evaluation import messages
 from geloc3r_ros.evaluation.bags import LATCHED, BagReader, BagWriter
 from geloc3r_ros.evaluation.messages import STANDARD_TYPES
+from geloc3r_ros.geometry import make_transform
 from geloc3r_training.data.cli import app
 from geloc3r_training.data.datasets import open_dataset
 from geloc3r_training.data.from_bag import _depth
@@ -146,6 +148,29 @@ def test_frames_are_a_period_apart(tmp_path):
     assert "2 frames, 0 left out" in result.output
 
 
+@pytest.mark.parametrize(("rate", "kept"), [(10, 100), (20, 100), (30, 100), (7, 70)])
+def test_stamps_that_waver_lose_no_frames(tmp_path, rate, kept):
+    rng = np.random.default_rng(0)
+    begin = 1_700_000_000 * 10**9
+    stamps = [begin + round(i / rate * 1e9) + int(rng.normal(0, 2e5)) for i in range(10 * rate)]
+    jpeg = cv2.imencode(".jpg", np.zeros((32, 40, 3), np.uint8))[1].tobytes()
+    with BagWriter(tmp_path / "bag") as bag:
+        bag.add_topic(IMAGE, "sensor_msgs/msg/CompressedImage")
+        bag.add_topic(INFO, "sensor_msgs/msg/CameraInfo")
+        bag.add_topic("/pose", "geometry_msgs/msg/PoseStamped")
+        for i, stamp in enumerate(stamps):
+            T = make_transform(np.eye(3), [0.01 * i, 0, 0])
+            bag.write("/pose", stamp, messages.pose_stamped(stamp, "map", T))
+            K = [[30, 0, 20], [0, 30, 16], [0, 0, 1]]
+            bag.write(
+                INFO, stamp, messages.camera_info(stamp, FRAME, (40, 32), np.array(K, float))
+            )
+            bag.write(IMAGE, stamp, messages.compressed_image(stamp, FRAME, jpeg))
+    result = from_bag(tmp_path / "bag", tmp_path / "data" / "drive")
+    frames = int(re.search(r"(\d+) frames", result.output)[1])
+    assert abs(frames - kept) <= 1
+
+
 def test_what_is_missing_is_said(tmp_path):
     bag = record(tmp_path / "bag", posed=())
     result = from_bag(bag, tmp_path / "one" / "drive", pose="tf")
@@ -170,7 +195,9 @@ def test_what_is_too_far_for_millimetres_has_no_depth():
     depth = np.array([[1.5, 65.535], [65.6, 100.0]])
     message = depth_message(STAMPS[0], depth, "32FC1")
     frame = SimpleNamespace(size=(2, 2))
-    assert _depth(message, SimpleNamespace(D=np.zeros(5)), frame).tolist() == [
+    assert _depth(
+        message, SimpleNamespace(D=np.zeros(5), distortion_model="plumb_bob"), frame
+    ).tolist() == [
         [1500, 65535],
         [0, 0],
     ]

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import PIL.Image
 
 from geloc3r_ros.geometry import Array, make_transform, rotation_from_quat_xyzw
+from geloc3r_ros.inference.images import is_cut_off, kind_of
 from geloc3r_training.data.sample import DataError
 
 __all__ = [
@@ -171,8 +172,12 @@ def _read_array(data: bytes) -> npt.NDArray:
 def _read(path: Path, how: int) -> npt.NDArray:
     if not path.is_file():
         raise DataError(f"{path}: there is no such file")
+    data = path.read_bytes()
+    kind = kind_of(data)
+    if is_cut_off(kind, data):  # OpenCV would fill it up with grey
+        raise DataError(f"{path}: {kind} of {len(data)} bytes is cut off: it has no end")
     try:
-        stored = cv2.imread(str(path), how)
+        stored = cv2.imdecode(np.frombuffer(data, np.uint8), how) if data else None
     except cv2.error as error:
         raise DataError(f"{path} cannot be decoded ({error.err})") from error
     if stored is None:

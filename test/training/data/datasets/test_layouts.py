@@ -4,6 +4,7 @@
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import pytest
 from helpers import dataset_layouts, video_layouts
@@ -11,7 +12,7 @@ from helpers.rendered_views import SMALL, T_0_1, rendered, round_trip
 
 from geloc3r_training.data.datasets import DATASETS, Pair, open_dataset
 from geloc3r_training.data.datasets.files import read_rgb
-from geloc3r_training.data.sample import Scale
+from geloc3r_training.data.sample import DataError, Scale
 
 KINECT = (640, 480)
 WITHOUT_DEPTH = "dl3dv", "realestate10k", "acid", "cambridge", "megadepth1500"
@@ -174,3 +175,13 @@ def test_nothing_is_wrong_with_it(loaded):
     inspection = dataset.inspect(case.scene)
     assert inspection.problems == []
     assert len(inspection.frames) == len(views)
+
+
+def test_an_image_that_is_cut_off_is_refused(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "whole.jpg"), noise)
+    assert read_rgb(tmp_path / "whole.jpg").shape == (64, 64, 3)
+    data = (tmp_path / "whole.jpg").read_bytes()
+    (tmp_path / "half.jpg").write_bytes(data[: len(data) // 2])
+    with pytest.raises(DataError, match=r"half\.jpg: JPEG of \d+ bytes is cut off"):
+        read_rgb(tmp_path / "half.jpg")
