@@ -95,7 +95,11 @@ def _verdict(state: NodeState, settings: Settings, statistics: Statistics) -> tu
         return WARN, f"invalid poses of late: {reason}"
     if statistics.total("valid") == 0:
         return OK, "waiting for the first pose"
-    return OK, f"{statistics.rate('processed'):.1f} sets a second"
+    rate = f"{statistics.rate('processed'):.1f} sets a second"
+    reason, reason_age = statistics.recall("without translation")
+    if reason and reason_age < settings.watchdog_timeout:
+        rate += f"; some of late rotation alone, without TF: {reason}"
+    return OK, rate
 
 
 def _silence(camera: str, state: NodeState, settings: Settings, statistics: Statistics) -> str:
@@ -165,7 +169,10 @@ def _sets(statistics: Statistics) -> dict[str, str]:
     def seconds(name: str, percent: float) -> str:
         return f"{1e3 * statistics.percentile(name, percent):.1f} ms"
 
-    names = ("matched", "processed", "valid", "invalid", "refused", "failed", "dropped", "too old")
+    names = (
+        *("matched", "processed", "valid", "without translation", "invalid"),
+        *("refused", "failed", "dropped", "too old"),
+    )
     return {
         **{f"sets {name}": str(statistics.total(name)) for name in names},
         "sets over rate": str(statistics.total("over rate")),
@@ -178,6 +185,7 @@ def _sets(statistics: Statistics) -> dict[str, str]:
             for percent in (50, 95, 99)
         },
         "last invalid": statistics.recall("invalid")[0],
+        "last without translation": statistics.recall("without translation")[0],
         "last error": statistics.recall("error")[0],
         "tf conflict": statistics.recall("tf conflict")[0],
     }

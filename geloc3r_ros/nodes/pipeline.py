@@ -329,6 +329,9 @@ class Pipeline:
             outputs.publish_pose(report, place)
             self._broadcast(report, place, settings)
             self._statistics.count("valid")
+            if not report.translation_valid:
+                self._statistics.count("without translation")
+                self._statistics.remember("without translation", report.reason)
         else:
             self._statistics.count("invalid")
             self._statistics.remember("invalid", report.reason)

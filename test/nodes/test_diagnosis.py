@@ -265,6 +265,16 @@ def test_invalid_poses_of_late_are_a_warning(bench):
     assert bench.healthy(seconds=5.1).verdict()[0] == OK
 
 
+def test_poses_without_translation_are_told_and_no_warning(bench):
+    bench.healthy()
+    bench.counted.remember("without translation", "no direction: the camera hardly moved")
+    level, message = bench.verdict()
+    assert level == OK
+    assert message.endswith("; some of late rotation alone, without TF: no direction: the camera "
+                            "hardly moved")  # fmt: skip
+    assert bench.healthy(seconds=5.1).verdict()[1].endswith("sets a second")
+
+
 def test_the_figures(bench):
     bench.healthy()
     for seconds in (0.01, 0.02, 0.03):

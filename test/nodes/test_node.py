@@ -419,6 +419,21 @@ def test_an_empty_frame_id_is_refused(robot):
     assert "no frame_id" in robot.value("last error")
 
 
+def test_the_status_tells_why_there_is_no_translation(robot):
+    robot = robot()
+    robot.listen_to_poses()
+    robot.start()
+    for camera in ("left", "right"):
+        robot.publish(f"/{camera}/image", image_message(PAIR[0], camera, BASE_STAMP))
+    message = relative(robot)[0]
+    assert (message.valid, message.translation_valid) == (True, False)
+    assert wait_until(lambda: robot.value("sets without translation") == "1")
+    assert f"rotation alone, without TF: {message.reason}" in (
+        robot.received["/geloc3r/status"][-1].message
+    )
+    assert not robot.received["/geloc3r/right/pose"]
+
+
 @pytest.mark.parametrize(
     ("settings", "frames", "alike"),
     [
