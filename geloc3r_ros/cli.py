@@ -19,13 +19,17 @@ from geloc3r_ros.commands.export import export
 from geloc3r_ros.commands.pose import pose
 from geloc3r_ros.commands.record import record
 from geloc3r_ros.commands.replay import replay
+from geloc3r_ros.commands.status import status
 from geloc3r_ros.commands.stream import stream
 from geloc3r_ros.commands.weights import convert, fetch, info
 
 __all__ = ["app", "main"]
 
 app = application("Relative camera pose from two images, for ROS 2.")
-for command in (pose, stream, replay, record, demo, bench, info, convert, fetch, export, check):
+for command in (
+    *(pose, stream, status, replay, record, demo),
+    *(bench, info, convert, fetch, export, check),
+):
     app.command()(command)
 app.add_typer(evaluation, name="eval")
 

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import typer
 from rich.table import Table
 
@@ -30,7 +32,8 @@ def check() -> None:
     table = Table.grid(padding=(0, 2))
     table.add_row("python", f"{environment.python}, {environment.executable}")
     table.add_row("machine", environment.jetson or "no Jetson")
-    table.add_row("ROS 2", environment.distribution or "no distribution sourced")
+    without = "of Python wheels" if find_spec("rclpy") else "none: no distribution is sourced"
+    table.add_row("ROS 2", environment.distribution or without)
     for name in SHOWN:
         if name in environment.versions:
             table.add_row(name, environment.versions[name])

@@ -175,7 +175,7 @@ def calibrate(
     device: DeviceOption = "auto",
     precision: PrecisionOption = "auto",
 ) -> None:
-    """Fit what weights are sure of to pairs with known poses, and write it into them.
+    """Fit how sure weights are to pairs with known poses; write a calibrated copy.
 
     Sigmas come from the pairs, and the limits of what is refused from bad inputs made of them:
     dark, blurred, of other places, at rest. Half of the places (names up to a `/`) are for

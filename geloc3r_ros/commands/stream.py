@@ -34,7 +34,10 @@ def stream(
         Path, typer.Argument(metavar="SOURCE", help="Video, folder of images, or rosbag2.")
     ],
     output: Annotated[
-        Path, typer.Option("--out", help="File to write: .csv has everything, .tum the poses.")
+        Path,
+        typer.Option(
+            "--out", help="File to write: .csv has everything, .tum the poses with a direction."
+        ),
     ] = Path("poses.csv"),
     step: Annotated[int, typer.Option(help="Compare with the frame this many before.")] = 1,
     images: Annotated[str, typer.Option(help="Image topic of a bag; its only one if left.")] = "",

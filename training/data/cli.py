@@ -163,7 +163,7 @@ def held_out(
 @app.command("from-bag")
 def from_bag(
     bag: Annotated[Path, typer.Argument(metavar="BAG", help="A rosbag2.")],
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="New folder ROOT/<drive>.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="New folder ROOT/DRIVE.")],
     image: Annotated[str, typer.Option(help="Topic of the images.")],
     pose: Annotated[str, typer.Option(help="Topic of poses, tf, or a file in the TUM format.")],
     depth: Annotated[str, typer.Option(help="Topic of depth, aligned to the images.")] = "",
