@@ -53,6 +53,9 @@ def stream(
             help="In pixels; a bag has its own in camera_info.",
         ),
     ] = None,
+    rectify: Annotated[
+        bool, typer.Option("--rectify", help="Undistort the images of a bag.")
+    ] = False,
     weights: Annotated[str, typer.Option(help=WEIGHTS_HELP)] = "tiny",
     device: Annotated[str, typer.Option(help="`auto`, `cpu`, `cuda`, `cuda:1`, ...")] = "auto",
     precision: Annotated[str, typer.Option(help=PRECISION_HELP)] = "auto",
@@ -69,7 +72,7 @@ def stream(
 
         geloc3r stream frames/ --rate 20 -K 535,535,336,241 --out frames.tum
 
-        geloc3r stream drive.mcap --images /camera/image_raw --step 5
+        geloc3r stream drive.mcap --images /camera/image_raw --rectify --step 5
     """
     from rich.progress import track
 
@@ -88,7 +91,10 @@ def stream(
         backend=backend,
         cache_size=max(8, 2 * step),  # so many to encode every frame once
     )
-    with open_frames(source, topic=images, rate=rate, K=K) as (total, frames):
+    with open_frames(source, topic=images, rate=rate, K=K, rectify=rectify) as opened:
+        total, frames, note = opened
+        if note:
+            out.print(note, style="yellow", soft_wrap=True)
         found = estimate_stream(estimator, read_ahead(frames), step)
         try:
             watched = track(found, description=source.name, total=total or None, console=out)

@@ -19,6 +19,7 @@ from geloc3r_ros.evaluation.bag_images import (
     Streams,
     cameras_of_frames,
     find_cameras,
+    what_is_distorted,
     what_is_missing,
 )
 from geloc3r_ros.evaluation.bag_run import find_poses, predict_bag, read_recorded
@@ -218,6 +219,8 @@ def evaluate_bag(
             _check_step(options, cameras)
             for missing in what_is_missing(bag, cameras, named=bool(options.images)):
                 evaluation.note(missing)
+            for distorted in () if options.rectify else what_is_distorted(bag, cameras):
+                evaluation.note(distorted)
             for method in methods:
                 evaluation.asked(method, cameras)
         evaluation.note_damage()

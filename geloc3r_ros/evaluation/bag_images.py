@@ -28,6 +28,7 @@ __all__ = [
     "Streams",
     "cameras_of_frames",
     "find_cameras",
+    "what_is_distorted",
     "what_is_missing",
 ]
 
@@ -160,6 +161,16 @@ def what_is_missing(bag: BagReader, cameras: Sequence[ImageSource], named: bool)
             wrong = "has no messages" if info.type == CAMERA_INFO else f"is of type {info.type}"
             said.append(f"{info.name} {wrong}, so that {camera.image} has no intrinsics")
     return said
+
+
+def what_is_distorted(bag: BagReader, cameras: Sequence[ImageSource]) -> list[str]:
+    """What to say of cameras whose lens distortion camera_info tells, where it is not removed."""
+    known = {camera.image: _first_intrinsics(bag, camera) for camera in cameras}
+    return [
+        f"{image}: its images are distorted, which turns poses by degrees; give --rectify"
+        for image, intrinsics in known.items()
+        if intrinsics is not None and intrinsics.D.any()
+    ]
 
 
 def _sibling_info(image: str, topics: dict[str, Topic]) -> str:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from geloc3r_ros.errors import BagError, ConfigError, ImageError
-from geloc3r_ros.evaluation.bag_images import Streams, find_cameras
+from geloc3r_ros.evaluation.bag_images import Streams, find_cameras, what_is_distorted
 from geloc3r_ros.evaluation.bags import BagReader
 from geloc3r_ros.geometry import Array
 from geloc3r_ros.inference.images import Image, read_image
@@ -38,15 +38,21 @@ class Frame(NamedTuple):
 
 
 class Frames(NamedTuple):
-    """Frames in order, and about how many they are."""
+    """Frames in order, about how many they are, and what to know of them, or ""."""
 
     total: int
     frames: Iterator[Frame]
+    note: str = ""
 
 
 @contextmanager
 def open_frames(
-    path: Path, *, topic: str = "", rate: float = 30.0, K: Array | None = None
+    path: Path,
+    *,
+    topic: str = "",
+    rate: float = 30.0,
+    K: Array | None = None,
+    rectify: bool = False,
 ) -> Iterator[Frames]:
     """Open a video, a folder of images or a bag.
 
@@ -58,17 +64,24 @@ def open_frames(
         topic: image topic of a bag; its only one by default.
         rate: images a second of a folder whose names are no times.
         K: intrinsics (3, 3) of all frames, in place of a bag's own.
+        rectify: remove the lens distortion that a bag's camera_info tells.
 
     Raises:
-        ConfigError: if there is nothing at ``path``, or ``rate`` is not positive.
+        ConfigError: if there is nothing at ``path``, ``rate`` is not positive, or ``rectify``
+            lacks a camera_info.
         ImageError: if an image or the video cannot be read.
         BagError: if the bag is damaged or has no such topic, or several and none is named.
     """
     if not path.exists():
         raise ConfigError(f"{path}: there is no such file or folder")
-    if path.suffix in BAG_SUFFIXES or (path / "metadata.yaml").exists():
+    is_bag = path.suffix in BAG_SUFFIXES or (path / "metadata.yaml").exists()
+    if rectify and (not is_bag or K is not None):
+        raise ConfigError(
+            "the lens distortion is told by camera_info alone: --rectify is for bags, without -K"
+        )
+    if is_bag:
         with BagReader(path) as bag:
-            yield _with(K, _of_bag(bag, topic, camera_info=K is None))
+            yield _with(K, _of_bag(bag, topic, camera_info=K is None, rectify=rectify))
     elif topic:
         raise ConfigError(f"{path} is no bag: it has no topic {topic}")
     elif path.is_dir():
@@ -83,16 +96,17 @@ def _with(K: Array | None, found: Frames) -> Frames:
     return found._replace(frames=(frame._replace(K=K) for frame in found.frames))
 
 
-def _of_bag(bag: BagReader, topic: str, camera_info: bool) -> Frames:
+def _of_bag(bag: BagReader, topic: str, camera_info: bool, rectify: bool) -> Frames:
     cameras = find_cameras(bag, [topic] if topic else [])
     if not camera_info:
         cameras = [camera._replace(info="") for camera in cameras]
     if len(cameras) > 1:
         names = " and ".join(camera.image for camera in cameras)
         raise BagError(f"{bag.path} has images on {names}; name one with --images")
-    shots = Streams(cameras, slop=0).read(bag)
+    shots = Streams(cameras, slop=0, rectify=rectify).read(bag)
     frames = (Frame(shot.stamp, *shot.decoded) for (shot,) in shots)
-    return Frames(bag.topics[cameras[0].image].count, frames)
+    note = "" if rectify else "".join(what_is_distorted(bag, cameras))
+    return Frames(bag.topics[cameras[0].image].count, frames, note)
 
 
 def _of_folder(folder: Path, rate: float) -> Frames:

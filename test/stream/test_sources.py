@@ -31,7 +31,7 @@ def folder_of(path, names):
 
 
 def read(path, **options):
-    with open_frames(path, **options) as (total, frames):
+    with open_frames(path, **options) as (total, frames, _):
         found = [(stamp, int(rgb.mean() + 0.5), K) for stamp, rgb, K in frames]
     assert len(found) == total
     return found
@@ -69,7 +69,7 @@ def test_a_video(tmp_path):
         bgr[..., 2] = 40 * i
         writer.write(bgr)
     writer.release()
-    with open_frames(path) as (total, frames):
+    with open_frames(path) as (total, frames, _):
         found = list(frames)
     assert total == 5
     assert [frame.stamp for frame in found] == [0, 100 * MS, 200 * MS, 300 * MS, 400 * MS]
@@ -77,12 +77,12 @@ def test_a_video(tmp_path):
     assert found[-1].rgb[..., 2].mean() < 20
 
 
-def bag_of(path, topics, info_size=SIZE):
+def bag_of(path, topics, info_size=SIZE, D=None):
     with BagWriter(path) as bag:
         for topic in topics:
             bag.add_topic(f"{topic}/image", "sensor_msgs/msg/Image")
             bag.add_topic(f"{topic}/camera_info", "sensor_msgs/msg/CameraInfo")
-            info = messages.camera_info(1, "x", info_size, K)
+            info = messages.camera_info(1, "x", info_size, K, D)
             bag.write(f"{topic}/camera_info", 1000 * MS, info)
             for i in range(3):
                 image = messages.grey_image((100 + i) * MS, "x", picture(10 * i)[..., 0])
@@ -98,6 +98,26 @@ def test_a_bag_has_stamps_and_intrinsics(tmp_path):
         (102 * MS, 20),
     ]
     assert all(np.array_equal(frame_K, K) for *_, frame_K in found)
+
+
+def test_lens_distortion_is_told_or_removed(tmp_path):
+    path = bag_of(tmp_path / "bag", ["/a"], D=np.array([0.3, 0.1, 0, 0, 0]))
+    with open_frames(path) as (_, frames, note):
+        assert "/a/image: its images are distorted" in note
+        as_stored = [frame.rgb for frame in frames]
+    with open_frames(path, rectify=True) as (_, frames, note):
+        assert not note
+        rectified = [frame.rgb for frame in frames]
+    assert as_stored[2][0, 0, 0] == 20
+    assert rectified[2][24, 32, 0] == 20
+    assert rectified[2][0, 0, 0] < 20  # what the lens did not see
+    for given in ({"K": K}, {}):
+        source = path if given else folder_of(tmp_path / "f", ["a1.png"])
+        with (
+            pytest.raises(ConfigError, match="--rectify is for bags, without -K"),
+            open_frames(source, rectify=True, **given),
+        ):
+            pass
 
 
 def test_intrinsics_that_are_given_stand_for_a_bag_s_own(tmp_path):
