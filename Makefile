@@ -18,10 +18,10 @@ help: ## Show this
 setup: ## Make .venv and install/: everything that the other targets need
 	@$(PYTHON) pip_ros/set_up.py
 
-demo: setup ## Show the node at work on a stereo recording; writes demo_output/
+demo: setup ## Show the node at work on a stereo recording and a moving scene; writes demo_output/
 	@$(ENTER) && geloc3r demo
 
-test: setup ## Run the whole test suite, or TESTS="test/nodes ..."
+test: setup ## Run all tests but the fault suite, or TESTS="test/nodes ..."
 	@$(ENTER) && OMP_NUM_THREADS=1 pytest -n 2 --dist worksteal $(TESTS)
 
 lint: setup ## Check style and types
@@ -36,5 +36,5 @@ fuzz: setup ## Feed the parsers far more than `make test` does; hours
 audit: setup ## Look up known vulnerabilities of all installed packages
 	@.ci/audit
 
-clean: ## Remove all that the other targets made
+clean: ## Remove what setup and demo made
 	@rm -rf .venv build install log demo_output *.egg-info
