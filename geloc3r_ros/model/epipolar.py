@@ -28,6 +28,10 @@ NEAREST = 1e-4
 """Least square of the sine of the angle between rays and baseline: nearer, a plane is open."""
 
 
+PARTS = 7 * 9, 2 * 3, 8 * 2 * 3
+"""How many numbers of a pose products of rays are multiplied by, see :func:`_forms`."""
+
+
 class Epipolar(NamedTuple):
     """What two rays and a direction say of each other; all are linear in the direction."""
 
@@ -95,8 +99,11 @@ def distances(planes: Epipolar, rays1: Tensor, rays2: Tensor, direction: Tensor)
 class Matched:
     """Rays of matches that are compared with many poses, a few products each.
 
-    All that distances need, but the lengths of planes, are products of the parts of two rays
-    times numbers of the pose; only these are computed anew for another pose.
+    :func:`distances` tells the same of one pose, and is how to read this. With the cosines c1, c2
+    of the direction with the two rays, ``room² = 2 + NEAREST - c1² - c2²``, so that a slope of
+    ``angle = off / room`` is ``off' / room + off / room³ (c1 c1' + c2 c2')``. Here ``off``, its
+    slopes and all of what is squared or in brackets are products of the parts of two rays, times
+    numbers of the pose: only these are computed anew for another pose.
 
     Args:
         rays1: Unit rays in camera 1, (B, K, 3).
@@ -119,7 +126,7 @@ class Matched:
         R = nn.functional.pad(R_2_1.flatten(1), (0, 1), value=1.0)
         t = nn.functional.pad(direction, (0, 1), value=1.0)
         forms = (R[:, :, None] * t[:, None]).flatten(1) @ self._forms
-        slopes, cosines, factors = forms.split((63, 6, 48), -1)
+        slopes, cosines, factors = forms.split(PARTS, -1)
         linear = slopes.unflatten(-1, (7, 9)) @ self._between
         factors = factors.unflatten(-1, (8, 2, 1, 3)) * cosines.unflatten(-1, (1, 2, 3, 1))
         bend, room = (factors.flatten(2) @ self._within).split((7, 1), 1)
@@ -133,7 +140,7 @@ def _products(rays1: Tensor, rays2: Tensor) -> Tensor:
 
 
 def _forms(R: Tensor, r: Tensor, t: Tensor, u: Tensor) -> Tensor:
-    """Numbers of a pose that products of rays are multiplied by, (..., 117).
+    """Numbers of a pose that products of rays are multiplied by, (..., 117), in ``PARTS``.
 
     They are linear in R (..., 3, 3) and r, which is 1 of a pose, and in t (..., 3) and u, 1 too.
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from geloc3r_ros.model.epipolar import distances, epipolar
+from geloc3r_ros.model.epipolar import Epipolar, distances, epipolar
 from geloc3r_ros.model.least_squares import radial, second_moments, shortened, solve
 
 __all__ = ["Round"]
@@ -138,47 +138,24 @@ class Round(nn.Module):
             least squares (B, h, 6).
         """
         planes = epipolar(rays1, rays2, direction)
-        normal, off, turn = planes[:3]
-        sine = torch.linalg.vector_norm(normal, dim=-1, keepdim=True)
-        plane = normal / (sine + NEAR)
-        distance = planes.angle.abs()
-        doubt = (distance + 1e-3).log(), distance / (distance + CLOSE)
-        sight = (rays1, rays2 - rays1, 5 * normal, plane, 20 * off, (sine + 1e-3).log())
-        seen = (*sight, features, *doubt)
-        x = self.match(torch.cat(seen, -1)) + context
+        sine = torch.linalg.vector_norm(planes.normal, dim=-1, keepdim=True)
+        plane = planes.normal / (sine + NEAR)
+        x = self.match(_sight(rays1, rays2, planes, plane, sine, features)) + context
         for block in self.blocks:
             x = block(x)
         x = self.norm(x)
         weights = self.weigh(x).softmax(1).mT  # (B, h, K)
         spread = weights @ sine.square() + 1e-6
         size = spread.mean(1, keepdim=True).sqrt()
-        products = (rays2[..., :, None] * rays1[..., None, :]).flatten(2)
-        vector = (torch.ones_like(off), off, plane, products, turn, normal / size)
-        moments = second_moments(weights, torch.cat(vector, -1))
-        error = moments[..., OFF, OFF, None] + 1e-8
-        across = moments[..., PLANE.start : PLANE.stop, PLANE.start : PLANE.stop]
-        pull = moments[..., OFF, SLOPE.start : SLOPE.stop]
-        pooled = (
-            moments[..., ONE, SLOPE.start + 3 : SLOPE.stop] * size / spread.sqrt(),
-            moments[..., ONE, PRODUCTS.start : PRODUCTS.stop],
-            _upper(moments, PLANE),
-            *(part[..., i:] for i, part in enumerate(_along(across).unbind(-2))),  # its upper half
-            0.3 * spread.log(),
-            3 * _upper(moments, PRODUCTS),
-            2 * _upper(moments, SLOPE),
-            2 * pull / error.sqrt(),
-            0.2 * error.log(),
-            0.2 * (torch.linalg.vector_norm(pull, dim=-1, keepdim=True) + 1e-6).log(),
-        )
-        scale = 20 * error.mean(1).sqrt()
+        pooled, error = _pooled(rays1, rays2, planes, plane, weights, spread, size)
         angle, by_turn, by_shift = distances(planes, rays1, rays2, direction)
         rows = torch.cat((by_turn, by_shift / size, angle), -1)
         steps = self._least_squares(self.trust(x).softmax(1).mT, rows, direction)
         steps = torch.cat((steps[..., :3], steps[..., 3:] / size), -1)
         return (
             x,
-            torch.cat((self.pool(x).mean(1), torch.cat(pooled, -1).flatten(1)), -1),
-            scale,
+            torch.cat((self.pool(x).mean(1), pooled.flatten(1)), -1),
+            20 * error.mean(1).sqrt(),
             shortened(steps),
         )
 
@@ -196,6 +173,80 @@ class Round(nn.Module):
         damping = self.damping.exp().repeat_interleave(3, -1).diag_embed()
         square = moments[..., :6, :6] + damping + radial(direction)[:, None]
         return solve(square, -moments[..., :6, 6:])[..., 0]
+
+
+def _sight(
+    rays1: Tensor, rays2: Tensor, planes: Epipolar, plane: Tensor, sine: Tensor, features: Tensor
+) -> Tensor:
+    """What is seen of each match, (B, K, 18).
+
+    Args:
+        rays1: Rays in camera 1, (B, K, 3).
+        rays2: Their matches, turned into camera 1.
+        planes: What both and the direction say of each other.
+        plane: Unit normals, shorter where the plane is open, (B, K, 3).
+        sine: Of the angle between the rays, (B, K, 1).
+        features: How sure each match is, (B, K, 2).
+    """
+    distance = planes.angle.abs()
+    seen = (
+        rays1,
+        rays2 - rays1,
+        5 * planes.normal,
+        plane,
+        20 * planes.off,
+        (sine + 1e-3).log(),
+        features,
+        (distance + 1e-3).log(),
+        distance / (distance + CLOSE),
+    )
+    return torch.cat(seen, -1)
+
+
+def _pooled(
+    rays1: Tensor,
+    rays2: Tensor,
+    planes: Epipolar,
+    plane: Tensor,
+    weights: Tensor,
+    spread: Tensor,
+    size: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Read the weighted moments of second order of the matches; arguments as of :func:`_sight`.
+
+    Args:
+        rays1: Rays in camera 1.
+        rays2: Their matches.
+        planes: What they say of each other.
+        plane: Unit normals.
+        weights: Of each match, each head's of sum 1.
+        spread: Weighted mean of the squares of the sines between rays, (B, h, 1).
+        size: Root of its mean over the heads, (B, 1, 1).
+
+    Returns:
+        What is read of the moments (B, h, P), and the weighted mean square of ``planes.off``
+        (B, h, 1).
+    """
+    products = (rays2[..., :, None] * rays1[..., None, :]).flatten(2)
+    normal, off, turn, _ = planes
+    vector = (torch.ones_like(off), off, plane, products, turn, normal / size)
+    moments = second_moments(weights, torch.cat(vector, -1))
+    error = moments[..., OFF, OFF, None] + 1e-8
+    across = moments[..., PLANE.start : PLANE.stop, PLANE.start : PLANE.stop]
+    pull = moments[..., OFF, SLOPE.start : SLOPE.stop]
+    pooled = (
+        moments[..., ONE, SLOPE.start + 3 : SLOPE.stop] * size / spread.sqrt(),
+        moments[..., ONE, PRODUCTS.start : PRODUCTS.stop],
+        _upper(moments, PLANE),
+        *(part[..., i:] for i, part in enumerate(_along(across).unbind(-2))),  # its upper half
+        0.3 * spread.log(),
+        3 * _upper(moments, PRODUCTS),
+        2 * _upper(moments, SLOPE),
+        2 * pull / error.sqrt(),
+        0.2 * error.log(),
+        0.2 * (torch.linalg.vector_norm(pull, dim=-1, keepdim=True) + 1e-6).log(),
+    )
+    return torch.cat(pooled, -1), error
 
 
 def _upper(moments: Tensor, part: range) -> Tensor:

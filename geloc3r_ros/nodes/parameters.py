@@ -129,8 +129,8 @@ class Settings:
     )
     sync_slop: float = _parameter(
         0.02,
-        "The stamps of one set differ by less than this. From half the period of the images on, one "
-        "lost image can pair all later ones with the next.",
+        "The stamps of one set differ by less than this. From half the period of the images on, "
+        "one lost image can pair all later ones with the next.",
         name="sync.slop",
         unit="s",
         low=1e-6,
