@@ -100,7 +100,7 @@ def test_sizes_are_checked(tmp_path):
     with pytest.raises(DataError, match="48x36 pixels, its image 96x72"):
         dataset.read(dataset.frame("47333462", "47333462_6845.800"))
     depth.write_bytes(depth.read_bytes()[:60])
-    with pytest.raises(DataError, match="damaged"):
+    with pytest.raises(DataError, match="cut off"):
         dataset.read(dataset.frame("47333462", "47333462_6845.800"))
 
 
