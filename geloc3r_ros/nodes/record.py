@@ -102,7 +102,9 @@ def record(
 def _told_to_end() -> Iterator[Event]:
     """What a signal sets in place of an exception: a second one cannot break the end either."""
     ended = Event()
-    before = {number: signal.signal(number, lambda *_: ended.set()) for number in ENDINGS}
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # nohup
+    heard = [number for number in ENDINGS if not (ignored and number is signal.SIGHUP)]
+    before = {number: signal.signal(number, lambda *_: ended.set()) for number in heard}
     try:
         yield ended
     finally:

@@ -169,6 +169,23 @@ def test_impatience_loses_nothing(tmp_path, five_images):
         assert copy.topics["/image"].count == 5
 
 
+@pytest.mark.parametrize(("before", "ends"), [(signal.SIG_DFL, True), (signal.SIG_IGN, False)])
+def test_a_terminal_that_goes_away_ends_it_but_under_nohup(tmp_path, five_images, before, ends):
+    previous = signal.signal(signal.SIGHUP, before)  # the recorder inherits it
+    try:
+        with recorded(five_images, tmp_path / "copy") as recorder:
+            recorder.send_signal(signal.SIGHUP)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                recorder.wait(10 if ends else 1)
+            assert recorder.poll() == (0 if ends else None)
+            recorder.send_signal(signal.SIGINT)
+            recorder.wait(30)
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+    with BagReader(tmp_path / "copy") as copy:
+        assert copy.topics["/image"].count == 5
+
+
 def test_a_recorder_that_is_killed_loses_its_last_second(tmp_path, five_images):
     with recorded(five_images, tmp_path / "copy") as recorder:
         time.sleep(2.0)
