@@ -219,8 +219,6 @@ def evaluate_bag(
             _check_step(options, cameras)
             for missing in what_is_missing(bag, cameras, named=bool(options.images)):
                 evaluation.note(missing)
-            for distorted in () if options.rectify else what_is_distorted(bag, cameras):
-                evaluation.note(distorted)
             for method in methods:
                 evaluation.asked(method, cameras)
         evaluation.note_damage()
@@ -235,6 +233,8 @@ def evaluate_bag(
             sync=evaluation.sync,
             paths={name: path_figures(p, options.alignment) for name, p in paths.items()},
         )
+        distorted = [] if options.rectify else what_is_distorted(bag, cameras)
+        results["note"] = " ".join((results["note"], *(f"{said}." for said in distorted)))
         write_json(out / "metrics.json", results)
         pictures = _pictures(bag, next(iter(runs.values())), options, asked=bool(cameras))
     page = make_report(results, runs, pictures, paths)
