@@ -17,6 +17,8 @@ Shapes: B pairs, K matches, D channels, h heads of pooling.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -36,6 +38,23 @@ MOMENTS = 3 + 9 + 6 + 45 + 21 + 6
 
 CLOSE = 4e-3
 """Radians from its epipolar plane at which a match is half-way from right to wrong; a pixel."""
+
+
+class Left(NamedTuple):
+    """What is left between the rays of two views, those of view 2 turned into camera 1."""
+
+    rays1: Tensor
+    """Rays in camera 1, (B, K, 3)."""
+    rays2: Tensor
+    """Their matches, (B, K, 3)."""
+    direction: Tensor
+    """Of the translation so far, in camera 1, (B, 3)."""
+    planes: Epipolar
+    """What all of them say of each other."""
+    sine: Tensor
+    """Of the angle between the rays, (B, K, 1)."""
+    plane: Tensor
+    """Unit normals, shorter where the plane is open, (B, K, 3)."""
 
 
 class PointBlock(nn.Module):
@@ -113,7 +132,8 @@ class Round(nn.Module):
             Corrections of the rotation vector and of the direction (B, 6), memory (B, M), and
             what is made of each match (B, K, D).
         """
-        seen, pooled, scale, steps = self._look(rays1, rays2, direction, features, context)
+        left = _left(rays1, rays2, direction)
+        seen, pooled, scale, steps = self._look(left, features, context)
         x = self.read(torch.cat((pooled, direction, memory, 5 * steps.flatten(1)), -1))
         for layer in self.layers:
             x = x + layer(x)
@@ -124,33 +144,25 @@ class Round(nn.Module):
         return coarse + scale * fine + by_squares, memory, seen
 
     def _look(
-        self,
-        rays1: Tensor,
-        rays2: Tensor,
-        direction: Tensor,
-        features: Tensor,
-        context: Tensor | float,
+        self, left: Left, features: Tensor, context: Tensor | float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Pool what is left between rays (B, K, 3) of one frame.
+        """Pool what is left between rays; the other arguments are those of :meth:`forward`.
 
         Returns:
             What is made of each match (B, K, D), numbers (B, P), scale (B, 1), corrections by
             least squares (B, h, 6).
         """
-        planes = epipolar(rays1, rays2, direction)
-        sine = torch.linalg.vector_norm(planes.normal, dim=-1, keepdim=True)
-        plane = planes.normal / (sine + NEAR)
-        x = self.match(_sight(rays1, rays2, planes, plane, sine, features)) + context
+        x = self.match(_sight(left, features)) + context
         for block in self.blocks:
             x = block(x)
         x = self.norm(x)
         weights = self.weigh(x).softmax(1).mT  # (B, h, K)
-        spread = weights @ sine.square() + 1e-6
+        spread = weights @ left.sine.square() + 1e-6
         size = spread.mean(1, keepdim=True).sqrt()
-        pooled, error = _pooled(rays1, rays2, planes, plane, weights, spread, size)
-        angle, by_turn, by_shift = distances(planes, rays1, rays2, direction)
+        pooled, error = _pooled(left, weights, spread, size)
+        angle, by_turn, by_shift = distances(left.planes, left.rays1, left.rays2, left.direction)
         rows = torch.cat((by_turn, by_shift / size, angle), -1)
-        steps = self._least_squares(self.trust(x).softmax(1).mT, rows, direction)
+        steps = self._least_squares(self.trust(x).softmax(1).mT, rows, left.direction)
         steps = torch.cat((steps[..., :3], steps[..., 3:] / size), -1)
         return (
             x,
@@ -175,19 +187,15 @@ class Round(nn.Module):
         return solve(square, -moments[..., :6, 6:])[..., 0]
 
 
-def _sight(
-    rays1: Tensor, rays2: Tensor, planes: Epipolar, plane: Tensor, sine: Tensor, features: Tensor
-) -> Tensor:
-    """What is seen of each match, (B, K, 18).
+def _left(rays1: Tensor, rays2: Tensor, direction: Tensor) -> Left:
+    planes = epipolar(rays1, rays2, direction)
+    sine = torch.linalg.vector_norm(planes.normal, dim=-1, keepdim=True)
+    return Left(rays1, rays2, direction, planes, sine, planes.normal / (sine + NEAR))
 
-    Args:
-        rays1: Rays in camera 1, (B, K, 3).
-        rays2: Their matches, turned into camera 1.
-        planes: What both and the direction say of each other.
-        plane: Unit normals, shorter where the plane is open, (B, K, 3).
-        sine: Of the angle between the rays, (B, K, 1).
-        features: How sure each match is, (B, K, 2).
-    """
+
+def _sight(left: Left, features: Tensor) -> Tensor:
+    """What is seen of each match, (B, K, 18); features (B, K, 2) say how sure it is."""
+    rays1, rays2, _, planes, sine, plane = left
     distance = planes.angle.abs()
     seen = (
         rays1,
@@ -203,23 +211,12 @@ def _sight(
     return torch.cat(seen, -1)
 
 
-def _pooled(
-    rays1: Tensor,
-    rays2: Tensor,
-    planes: Epipolar,
-    plane: Tensor,
-    weights: Tensor,
-    spread: Tensor,
-    size: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """Read the weighted moments of second order of the matches; arguments as of :func:`_sight`.
+def _pooled(left: Left, weights: Tensor, spread: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
+    """Read the weighted moments of second order of the matches.
 
     Args:
-        rays1: Rays in camera 1.
-        rays2: Their matches.
-        planes: What they say of each other.
-        plane: Unit normals.
-        weights: Of each match, each head's of sum 1.
+        left: What is left between the rays.
+        weights: Of each match, each head's of sum 1, (B, h, K).
         spread: Weighted mean of the squares of the sines between rays, (B, h, 1).
         size: Root of its mean over the heads, (B, 1, 1).
 
@@ -227,6 +224,7 @@ def _pooled(
         What is read of the moments (B, h, P), and the weighted mean square of ``planes.off``
         (B, h, 1).
     """
+    rays1, rays2, _, planes, _, plane = left
     products = (rays2[..., :, None] * rays1[..., None, :]).flatten(2)
     normal, off, turn, _ = planes
     vector = (torch.ones_like(off), off, plane, products, turn, normal / size)

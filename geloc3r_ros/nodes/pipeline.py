@@ -8,7 +8,8 @@ import threading
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -207,18 +208,14 @@ class Pipeline:
 
     def _decoded(self, camera: str, message: Any, settings: Settings) -> npt.NDArray[np.uint8]:
         decode = decode_compressed if settings.image_transport == "compressed" else decode_image
-        try:
+        with _named(camera):
             return decode(message)
-        except GeLoc3rError as error:
-            raise ImageError(f"camera {camera}: {error}") from error
 
     def _undistorted(
         self, camera: str, rgb: npt.NDArray[np.uint8], K: Intrinsics
     ) -> npt.NDArray[np.uint8]:
-        try:
+        with _named(camera):
             return undistort(rgb, K.K, K.D, K.distortion_model)
-        except GeLoc3rError as error:
-            raise ImageError(f"camera {camera}: {error}") from error
 
     def _frame_ids(self, images: ImageSet, settings: Settings) -> list[str]:
         """Frames of the cameras, by which TF can tell them apart where it is asked or told."""
@@ -368,6 +365,15 @@ class Pipeline:
         self._node.get_logger().warning(
             f"set refused: {reason}", throttle_duration_sec=LOG_SECONDS
         )
+
+
+@contextmanager
+def _named(camera: str) -> Iterator[None]:
+    """Say of an error whose images it is about."""
+    try:
+        yield
+    except GeLoc3rError as error:
+        raise ImageError(f"camera {camera}: {error}") from error
 
 
 def _image_message(rgb: npt.NDArray[np.uint8], header: Any) -> Image:

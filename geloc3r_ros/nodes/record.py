@@ -103,7 +103,7 @@ def _told_to_end() -> Iterator[Event]:
     """What a signal sets in place of an exception: a second one cannot break the end either."""
     ended = Event()
     ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN  # nohup
-    heard = [number for number in ENDINGS if not (ignored and number is signal.SIGHUP)]
+    heard = set(ENDINGS) - ({signal.SIGHUP} if ignored else set())
     before = {number: signal.signal(number, lambda *_: ended.set()) for number in heard}
     try:
         yield ended

@@ -83,6 +83,15 @@ def test_what_design_matching_alone_has_is_refused_elsewhere(change):
         load_config(large, [change])
 
 
+def test_what_would_have_no_effect_is_refused(smoke):
+    stage = "{objective: simulated, steps: 1, batch_size: 8, learning_rate: 1, reliefs: 0.5}"
+    with pytest.raises(ConfigError, match="simulated sees no images"):
+        load_config(smoke, ["data.photographs=photographs", f"stages.0={stage}"])
+    mixture = "mixture={parts: [{dataset: recording, root: a, pairs: 1}], cache: c}"
+    with pytest.raises(ConfigError, match="whose poses have errors of their own"):
+        load_config(smoke, [mixture, "data.pose_error=[1, 0.01]"])
+
+
 def test_a_setting_of_gcr_leaves_the_others_alone(smoke):
     values = yaml.safe_load(smoke.read_text())
     values["stages"][2]["gcr"] = {"direct_weight": 0.4}
